@@ -21,10 +21,11 @@ wait_until() {
 
 port_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
+# A killed server may need a moment until the kernel has taken its port back.
 require_free_ports() {
   local port
   for port in "$@"; do
-    ! port_answers "$port" || { say "port $port is taken by another program"; return 1; }
+    wait_until 10 not port_answers "$port" || { say "port $port is taken by another program"; return 1; }
   done
 }
 
@@ -44,8 +45,9 @@ instance_pid() { cat "$ROOT/run/$1/pid" 2>/dev/null; }
 is_running() {
   local pid
   pid=$(instance_pid "$1")
-  # A killed server whose parent has not collected it yet is a zombie: it is not running.
-  [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null
+  [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null || return 1
+  # A killed server that nobody has collected yet is a zombie; it is gone once its last other thread is.
+  grep -q '^State:[[:space:]]*[^Z]' "/proc/$pid/status" 2>/dev/null || [ "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -gt 1 ]
 }
 
 # launch NAME COMMAND...: runs it in a session of its own, output to run/NAME/log.
