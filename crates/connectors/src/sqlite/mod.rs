@@ -1,0 +1,1 @@
+//! Everything SQLite stands in for: source, ledger, search index, cache, document store.

@@ -1,0 +1,183 @@
+//! Every numbered error there is, with its kind and the next step to take. One page per code stands in
+//! `docs/errors/`. Numbers are never reused; blocks of a hundred belong to one part of the program.
+
+use std::fmt;
+
+/// What an error leads to. The one match over it is in `pipeline/verdict.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The peer is down or busy: try again with backoff, park nothing.
+    Retry,
+    /// This row was refused for good: park it, go on.
+    DeadLetter,
+    /// This table cannot go on: stop it, the others flow.
+    HaltTable,
+    /// The pipeline cannot go on without a person.
+    HaltPipeline,
+    /// Bad configuration or usage, found before anything runs (exit 78, or 3 in `lint` and `check`).
+    Config,
+    /// Worth telling, stops nothing (`lint`, `check`).
+    Warning,
+    /// A command could not do what it was asked (exit 1).
+    Command,
+}
+
+macro_rules! codes {
+    ($($name:ident = $number:literal, $kind:ident, $title:literal, $fix:literal;)*) => {
+        /// A numbered error.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $(#[doc = $title] $name = $number,)*
+        }
+
+        impl Code {
+            /// All codes, in order.
+            pub const ALL: &'static [Code] = &[$(Code::$name,)*];
+
+            /// What it leads to.
+            pub fn kind(self) -> Kind {
+                match self { $(Code::$name => Kind::$kind,)* }
+            }
+
+            /// One line that names the problem.
+            pub fn title(self) -> &'static str {
+                match self { $(Code::$name => $title,)* }
+            }
+
+            /// The next step when the error itself names none.
+            pub fn fix(self) -> &'static str {
+                match self { $(Code::$name => $fix,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    // 10xx: the configuration file
+    ConfigSyntax = 1001, Config, "the file is not valid YAML", "correct the line that is named";
+    ConfigUnknownKey = 1002, Config, "unknown key", "correct the spelling or remove the key";
+    ConfigBadValue = 1003, Config, "a value of the wrong type or form", "write the value as the message says";
+    ConfigMissing = 1004, Config, "a required key is missing", "add the key";
+    ConfigVariable = 1005, Config, "a variable is not set", "set the environment variable or give a default: ${NAME:-default}";
+    ConfigConnection = 1006, Config, "a connection is unknown, unused or unfit for its role", "name a connection that is listed under `connections`";
+    ConfigConflict = 1007, Config, "two settings cannot stand together", "keep one of them";
+    ConfigFile = 1008, Config, "the file cannot be read", "check the path and its permissions";
+    ConfigLater = 1009, Config, "this version does not have that part yet", "remove the section";
+    ConfigFeature = 1010, Config, "this binary was built without that connector", "build again with the feature that is named";
+    // 12xx: reaching peers
+    Unreachable = 1201, Retry, "the server cannot be reached", "check address, port and firewall; the pipeline keeps trying";
+    Interrupted = 1202, Retry, "the connection broke or the peer did not answer in time", "nothing to do: it is tried again";
+    Denied = 1203, Config, "the server refuses the login", "check user, password and the account's host";
+    Overloaded = 1204, Retry, "the server is busy", "nothing to do: it is tried again, more slowly";
+    Tls = 1205, Config, "the TLS connection cannot be made", "check the certificate, its name and the `tls` options";
+    // 13xx: source mysql
+    MysqlSetting = 1301, Config, "a server setting does not allow capture", "change the setting as shown";
+    MysqlGrant = 1302, Config, "a privilege is missing", "run the GRANT that is shown";
+    MysqlNoKey = 1303, Config, "a table has no key", "add a primary key, or name `key:` in its route";
+    MysqlPurged = 1304, HaltPipeline, "the binlog no longer has the checkpoint's position", "start again from a backfill: syncline backfill FILE --pipeline NAME";
+    MysqlIdentity = 1305, HaltPipeline, "the server or its history is not the one of the checkpoint", "make sure the address is right; then syncline backfill FILE --pipeline NAME";
+    MysqlDecode = 1306, HaltPipeline, "a binlog event cannot be decoded", "report it with the position; syncline backfill FILE goes past it";
+    MysqlChecksum = 1307, HaltPipeline, "a binlog event has a bad checksum", "check the server's disk and network; then syncline backfill FILE";
+    MysqlUnknownEvent = 1308, HaltPipeline, "the binlog holds an event this version does not know", "report it with the position";
+    MysqlSchema = 1309, HaltTable, "a table's columns do not match the binlog", "syncline backfill FILE --table TABLE";
+    MysqlPartialImage = 1310, HaltTable, "the binlog holds partial rows", "SET GLOBAL binlog_row_image=FULL, then syncline backfill FILE --table TABLE";
+    MysqlStatement = 1311, HaltTable, "a change of a captured table was logged as a statement", "SET GLOBAL binlog_format=ROW, then syncline backfill FILE --table TABLE";
+    MysqlXa = 1312, HaltPipeline, "the binlog holds an XA transaction", "syncline backfill FILE --pipeline NAME";
+    MysqlTruncate = 1313, HaltTable, "the table was emptied without row events", "syncline backfill FILE --table TABLE";
+    MysqlQuery = 1314, Retry, "a query failed on the source", "see the server's own words";
+    MysqlServerId = 1315, Retry, "another replica uses the same server_id", "set `server_id` in the source to an unused number";
+    MysqlCascade = 1316, Config, "a foreign key changes rows without row events", "set `on_cascade: accept` for the route, or remove the action";
+    MysqlUnreadable = 1317, DeadLetter, "a value cannot be decoded", "look at the row with: syncline dlq show";
+    MysqlRetention = 1318, Warning, "the server keeps its binlog for a short time", "raise binlog_expire_logs_seconds";
+    MysqlNoMatch = 1319, Warning, "a pattern matches no table yet", "nothing to do if the table is created later";
+    // 14xx: source sqlite
+    SqliteOpen = 1401, Config, "the SQLite file cannot be opened", "check the path and its permissions";
+    SqliteQuery = 1402, Retry, "a statement failed on the SQLite file", "see SQLite's own words";
+    SqliteNoKey = 1403, Config, "a table has no key", "add a primary key, or name `key:` in its route";
+    SqliteGap = 1404, HaltPipeline, "the change table lost entries that were not read yet", "syncline backfill FILE --pipeline NAME";
+    SqliteSchema = 1405, HaltTable, "a table's columns do not match its captured changes", "syncline backfill FILE --table TABLE";
+    // 15xx: routes and documents
+    RouteColumn = 1501, Config, "a route names a column that the table lacks", "correct the name";
+    RouteTemplate = 1502, Config, "a template cannot be read", "correct the template";
+    RouteFilter = 1503, Config, "a filter cannot be read", "correct the expression";
+    RouteTransform = 1504, Config, "a transform cannot be read", "correct the transform";
+    RouteReserved = 1505, Config, "a field's name is reserved by the target", "rename the field with a transform";
+    RouteCollision = 1506, Config, "two routes can write the same address", "give them different targets, or put {table} into the id";
+    RouteValue = 1507, DeadLetter, "a transform does not fit the row's value", "correct the row or the transform, then syncline dlq redrive FILE";
+    RouteAddress = 1508, DeadLetter, "the row's address cannot be made", "correct the row or the template, then syncline dlq redrive FILE";
+    RouteKeyNull = 1509, DeadLetter, "a key column is null", "use a key whose columns are not null";
+    // 16xx: search
+    SearchRefused = 1601, DeadLetter, "the search server refuses the document", "correct the mapping or the row, then syncline dlq redrive FILE";
+    SearchIndex = 1602, HaltPipeline, "the index or its template cannot be made", "see the server's own words";
+    SearchDenied = 1603, Retry, "the search server refuses the login or the action", "grant the role what is named; it is tried again";
+    SearchBlocked = 1604, Retry, "the index is blocked for writing", "free disk space or lift the block; it is tried again";
+    SearchForeign = 1605, HaltPipeline, "the index holds a document of a higher epoch", "somebody else writes there, or the ledger is older than the index";
+    SearchName = 1606, Config, "an index name cannot be used", "choose another name";
+    SearchAnalyzer = 1607, Config, "the server lacks the analyzer", "install its plugin or choose another analyzer";
+    SearchTooLarge = 1608, DeadLetter, "the document is larger than the server takes", "raise http.max_content_length or drop fields";
+    // 17xx: redis
+    RedisRefused = 1701, DeadLetter, "Redis refuses the write", "see Redis's own words, then syncline dlq redrive FILE";
+    RedisMemory = 1702, Retry, "Redis is out of memory", "raise maxmemory; it is tried again";
+    RedisReadOnly = 1703, Retry, "the Redis server is a replica", "nothing to do after a failover: it is tried again";
+    RedisForeign = 1704, HaltPipeline, "Redis holds a document of a higher epoch", "somebody else writes there, or the ledger is older than Redis";
+    RedisEviction = 1705, Warning, "the eviction policy may drop documents", "CONFIG SET maxmemory-policy noeviction, or volatile-ttl with a ttl";
+    // 18xx: archive
+    ArchiveWrite = 1801, Retry, "the archive cannot be written", "check space and permissions; it is tried again";
+    ArchiveManifest = 1802, HaltPipeline, "the archive's manifest is missing, damaged or newer than the ledger", "see the page of this code";
+    ArchiveSpace = 1803, Warning, "the archive's disk is nearly full", "free some space";
+    // 19xx: sqlite targets
+    SqliteSinkRefused = 1901, DeadLetter, "the SQLite target refuses the document", "see SQLite's own words, then syncline dlq redrive FILE";
+    SqliteSinkWrite = 1902, Retry, "the SQLite target cannot be written", "check space and permissions; it is tried again";
+    SqliteSinkForeign = 1903, HaltPipeline, "the SQLite target holds a document of a higher epoch", "somebody else writes there, or the ledger is older than the target";
+    // 20xx: ledger
+    LedgerOpen = 2001, Config, "the ledger cannot be opened", "check the folder named by `data:`";
+    LedgerLocked = 2002, Config, "another syncline process uses this data folder", "stop it, or give this one its own `data:`";
+    LedgerWrite = 2003, HaltPipeline, "the ledger cannot be written", "check the disk; nothing was acknowledged";
+    LedgerFormat = 2004, Config, "the ledger was written by a newer version", "run that version";
+    // 21xx: the pipeline
+    TooManyDeadLetters = 2101, HaltTable, "too many rows of a table were refused for the same reason", "correct the cause, syncline dlq redrive FILE, syncline resume FILE";
+    NotRunning = 2102, Command, "no running syncline answers for this file", "start it with: syncline run FILE";
+    Unknown = 2103, Command, "the file has no such name", "use one of the names that are listed";
+    NoProgress = 2104, Command, "no progress for 30 seconds", "see the last error; syncline run FILE keeps trying without --until-current";
+    Stopped = 2105, Command, "the pipeline was stopped", "nothing to do";
+    Internal = 2199, HaltPipeline, "something that cannot happen did", "report it with the message";
+    // 22xx: HTTP
+    HttpBind = 2201, Config, "the HTTP address cannot be used", "choose another address under `http.listen`";
+    HttpDenied = 2202, Command, "the token is missing or lacks the scope", "send `Authorization: Bearer TOKEN` with the scope that is named";
+    HttpRequest = 2203, Command, "the request cannot be understood", "see /openapi.json";
+}
+
+impl Code {
+    /// The number of the code.
+    pub fn number(self) -> u16 {
+        self as u16
+    }
+
+    /// Reads `SYN-1204`, `syn-1204` or `1204`.
+    pub fn parse(text: &str) -> Option<Code> {
+        let digits = text.strip_prefix("SYN-").or_else(|| text.strip_prefix("syn-")).unwrap_or(text);
+        let number: u16 = digits.parse().ok()?;
+        Code::ALL.iter().copied().find(|c| c.number() == number)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SYN-{:04}", self.number())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_rise_and_read_back() {
+        for pair in Code::ALL.windows(2) {
+            assert!(pair[0].number() < pair[1].number(), "{} before {}", pair[0], pair[1]);
+        }
+        for code in Code::ALL {
+            assert_eq!(Code::parse(&code.to_string()), Some(*code));
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Syncline's own durable book, as the engine sees it: checkpoints, counters, schema history, backfill chunks, dead
+//! letters, table states, audit. How it is stored is the connector's (`sqlite/ledger.rs`).
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::position::StoredPosition;
+use crate::schema::TableSchema;
+use crate::source::Bound;
+use crate::version::Version;
+
+/// Counters of one table at one sink (rule 6). Each term is counted on its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Deliveries handed to the sink, filtered ones included.
+    pub accepted: u64,
+    /// Durable in the target.
+    pub applied: u64,
+    /// Coalesced by a newer one, refused by the gate, or a dead letter overtaken by a newer row.
+    pub superseded: u64,
+    /// Kept out by a rule, by the rule's name (`no-route` is one).
+    pub filtered: BTreeMap<String, u64>,
+    /// In the dead letters. Signed: a redrive moves one from dead to applied.
+    pub dead: i64,
+    /// Values that had to be changed to fit (zero dates).
+    pub coerced: u64,
+}
+
+/// Whose counters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CountKey {
+    /// Connection name of the sink; [`ROUTER`] for what no sink took.
+    pub sink: String,
+    /// `database.table`.
+    pub table: String,
+}
+
+/// The pseudo-sink under which the router counts what no route takes.
+pub const ROUTER: &str = "";
+
+/// One chunk of a backfill, at one sink.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ChunkKey {
+    /// The backfill's id (rises with each request).
+    pub run: i64,
+    /// `database.table`.
+    pub table: String,
+    /// Counts the chunks of a table from 0.
+    pub ordinal: i64,
+}
+
+/// A planned chunk and which sinks hold it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    pub key: ChunkKey,
+    pub after: Option<Bound>,
+    pub upto: Bound,
+    pub rows: u64,
+    pub done: Vec<String>,
+}
+
+/// A table's part of a backfill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackfillTable {
+    pub run: i64,
+    pub table: String,
+    /// Connections it reads for.
+    pub sinks: Vec<String>,
+    /// Fixed at the start; `None` for an empty table.
+    pub last: Option<Bound>,
+    /// Estimate for progress.
+    pub estimate: u64,
+    /// All chunks are planned.
+    pub planned: bool,
+    /// All chunks are done at all sinks, or it was cancelled.
+    pub finished: bool,
+}
+
+/// Everything that becomes durable together with a checkpoint.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// New checkpoint per sink (connection name, or [`ROUTER`]).
+    pub checkpoints: Vec<(String, StoredPosition)>,
+    /// What to add to the counters.
+    pub counts: Vec<(CountKey, Counts)>,
+    /// Chunks that a sink now holds.
+    pub chunks: Vec<(String, ChunkKey)>,
+}
+
+/// What the ledger knows of a pipeline.
+#[derive(Clone, Debug, Default)]
+pub struct PipelineRecord {
+    /// Source epoch, from 0.
+    pub epoch: u16,
+    /// Checkpoint per sink.
+    pub checkpoints: BTreeMap<String, StoredPosition>,
+    /// Counters.
+    pub counts: BTreeMap<CountKey, Counts>,
+    /// Table states other than `ok`.
+    pub tables: BTreeMap<String, TableRecord>,
+    /// Whether somebody paused it.
+    pub paused: bool,
+}
+
+/// A table that is not simply `ok`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRecord {
+    /// What is the matter.
+    pub state: TableState,
+    /// The error as JSON (shape `error`), for a halted table.
+    pub error: Option<serde_json::Value>,
+}
+
+/// See SURFACE `status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TableState {
+    Ok,
+    Halted,
+    Dropped,
+    Stale,
+}
+
+/// A table's columns from a version on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SchemaRecord {
+    /// Holds for changes at or above this version, until the next record of the table.
+    pub from: Version,
+    /// The columns; `None`: the table is gone.
+    pub schema: Option<TableSchema>,
+    /// `database.table`.
+    pub table: String,
+    /// What the connector needs beyond the engine's view (collations, type texts), as JSON.
+    pub detail: String,
+}
+
+/// A dead letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// Given by the ledger.
+    pub id: i64,
+    pub pipeline: String,
+    /// Connection name.
+    pub sink: String,
+    /// `database.table`.
+    pub table: String,
+    /// The target as users see it (SURFACE: connection, plus `/` and the pattern when there are several).
+    pub target: String,
+    /// Rendered address, to find it again.
+    pub address_target: String,
+    pub address_id: String,
+    /// Key object as JSON text.
+    pub key: String,
+    /// `SYN-….`
+    pub error: String,
+    /// The refusal in the target's words.
+    pub message: String,
+    pub attempts: u32,
+    /// Milliseconds since 1970.
+    pub first_at: i64,
+    /// Milliseconds since 1970.
+    pub last_at: i64,
+    pub version: Version,
+    /// The `change` line as JSON text.
+    pub change: String,
+    /// The row's bytes as captured (before image, after image), for sources that cannot be read again.
+    pub original: Vec<u8>,
+}
+
+/// Which dead letters.
+#[derive(Clone, Debug, Default)]
+pub struct DeadLetterFilter {
+    pub pipeline: Option<String>,
+    pub table: Option<String>,
+    pub sink: Option<String>,
+    pub id: Option<i64>,
+    pub error: Option<String>,
+    /// At most so many; 0 for all.
+    pub limit: usize,
+}
+
+/// One line of the audit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditRecord {
+    pub at: i64,
+    pub actor: String,
+    pub action: String,
+    pub pipeline: String,
+    /// JSON text.
+    pub detail: String,
+}
+
+/// The book. Every method that answers `Ok` has made its effect durable (synced); failures are never retried silently.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// What is known of a pipeline; the default for one never seen.
+    async fn pipeline(&self, pipeline: &str) -> Result<PipelineRecord>;
+    /// All pipelines ever seen.
+    async fn pipelines(&self) -> Result<Vec<String>>;
+    /// Atomic: all of it or none.
+    async fn commit(&self, pipeline: &str, commit: Commit) -> Result<()>;
+    /// Sets the source epoch.
+    async fn set_epoch(&self, pipeline: &str, epoch: u16) -> Result<()>;
+    /// Pauses or resumes durably.
+    async fn set_paused(&self, pipeline: &str, paused: bool) -> Result<()>;
+    /// Sets or (with state `Ok`) clears a table's state.
+    async fn set_table(&self, pipeline: &str, table: &str, record: &TableRecord) -> Result<()>;
+
+    /// A small named value of a pipeline (server id drawn once, last verification).
+    async fn property(&self, pipeline: &str, name: &str) -> Result<Option<String>>;
+    /// Sets it.
+    async fn set_property(&self, pipeline: &str, name: &str, value: &str) -> Result<()>;
+
+    /// The schema history, oldest first.
+    async fn schemas(&self, pipeline: &str) -> Result<Vec<SchemaRecord>>;
+    /// Adds to it (same table and `from`: replaces).
+    async fn add_schema(&self, pipeline: &str, record: &SchemaRecord) -> Result<()>;
+    /// Forgets what no position at or above `below` needs (keeps the newest record at or below it per table).
+    async fn prune_schemas(&self, pipeline: &str, below: Version) -> Result<()>;
+
+    /// Backfill tables that are not finished, and the last run's id (0 if none).
+    async fn backfills(&self, pipeline: &str) -> Result<(i64, Vec<BackfillTable>)>;
+    /// Adds or changes one.
+    async fn set_backfill(&self, pipeline: &str, table: &BackfillTable) -> Result<()>;
+    /// Chunks of a run's table, by ordinal.
+    async fn chunks(&self, pipeline: &str, run: i64, table: &str) -> Result<Vec<Chunk>>;
+    /// Adds or changes a planned chunk (`done` is left alone).
+    async fn set_chunk(&self, pipeline: &str, chunk: &Chunk) -> Result<()>;
+
+    /// Parks rows: returns when they are durable. A letter of the same sink and address replaces the older one, whose
+    /// attempts are added; answers how many were replaced.
+    async fn add_dead_letters(&self, letters: Vec<DeadLetter>) -> Result<u64>;
+    /// Lists, oldest first.
+    async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>>;
+    /// Removes by id and adds the counts, atomically (redriven, discarded, overtaken). Answers how many there were.
+    async fn remove_dead_letters(
+        &self,
+        pipeline: &str,
+        ids: &[i64],
+        counts: Vec<(CountKey, Counts)>,
+    ) -> Result<u64>;
+
+    /// Adds to the audit.
+    async fn audit(&self, record: &AuditRecord) -> Result<()>;
+    /// The audit, oldest first.
+    async fn audits(&self) -> Result<Vec<AuditRecord>>;
+    /// Copies the ledger while it is in use.
+    async fn backup(&self, destination: &std::path::Path) -> Result<()>;
+}

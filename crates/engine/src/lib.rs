@@ -1,0 +1,16 @@
+//! The engine of Syncline: what a change is, what sources, sinks and the ledger must do, and the loop that carries
+//! changes from one to the other without losing any. It holds no vendor client, no HTTP and no command line.
+
+pub mod change;
+pub mod clock;
+pub mod error;
+pub mod ledger;
+pub mod pipeline;
+pub mod position;
+pub mod route;
+pub mod row;
+pub mod schema;
+pub mod sink;
+pub mod source;
+pub mod value;
+pub mod version;

@@ -1,0 +1,21 @@
+//! From a captured row to what a sink applies: pattern → filter → transform → address → document.
+//! Pure functions of row and configuration; nothing here waits, retries or knows a vendor.
+
+pub mod spec;
+
+use std::sync::Arc;
+
+pub use spec::*;
+
+/// A route's target as sinks see it.
+#[derive(Debug)]
+pub struct TargetPlan {
+    /// Unique within the pipeline.
+    pub id: u32,
+    /// The target's part of the configuration.
+    pub spec: TargetSpec,
+    /// The route it belongs to.
+    pub route: Arc<RouteSpec>,
+    /// As users see it: the connection, plus `/` and the pattern when a table has several targets on one connection.
+    pub label: String,
+}

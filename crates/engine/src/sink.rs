@@ -1,0 +1,117 @@
+//! What a target must do: apply deliveries in batches, idempotently, gated by version. No vendor and no retry here.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::change::{CaptureBatch, Change};
+use crate::error::{Error, Result};
+use crate::route::TargetPlan;
+use crate::schema::TableSchema;
+use crate::version::Version;
+
+/// Where a document lives.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// The rendered target name: index, cache key's own template has none (empty), table, collection, path.
+    pub target: Arc<str>,
+    /// The rendered id: `_id`, the whole Redis key, the document's key.
+    pub id: Arc<str>,
+}
+
+/// What is to be at the address.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// This document: one JSON object, compact, UTF-8.
+    Document(Bytes),
+    /// Nothing.
+    Absent,
+    /// One `change` line (JSON without line feed), for targets that keep every change (archive, topic, stdout).
+    Line(Bytes),
+}
+
+/// One thing to apply at one address.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Which of the sink's targets (index given by [`Sink::prepare`]'s plan).
+    pub plan: Arc<TargetPlan>,
+    /// Where.
+    pub address: Address,
+    /// What.
+    pub body: Body,
+    /// Gate: refused by the target if it holds a higher one.
+    pub version: Version,
+    /// The change it came from, as captured, for dead letters.
+    pub batch: Arc<CaptureBatch>,
+    /// Index into `batch.changes`.
+    pub index: u32,
+    /// Whether this delivery is counted (the delete half of a move is not: a move is one delivery).
+    pub counted: bool,
+}
+
+impl Delivery {
+    /// The change it came from.
+    pub fn change(&self) -> &Change {
+        &self.batch.changes[self.index as usize]
+    }
+}
+
+/// What became of one delivery.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The target holds it durably (or held exactly this version before).
+    Applied,
+    /// The target holds something newer; nothing to do.
+    Superseded,
+    /// Not this time (429, 503 for the item): try this one again.
+    Retry(Error),
+    /// Never: the item is bad. It becomes a dead letter.
+    Refused(Error),
+}
+
+/// How the engine feeds a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feeding {
+    /// By lanes: up to `lanes` calls at once, never two that hold the same address, at most one delivery per address
+    /// in a call (coalesced: only the newest).
+    Lanes { lanes: usize, max_items: usize, max_bytes: usize },
+    /// One call at a time, everything in capture order, nothing coalesced.
+    CaptureOrder { max_items: usize, max_bytes: usize },
+}
+
+/// Applies deliveries to one connection.
+///
+/// Contract:
+/// - **Duplicates** come: the same delivery may be applied any number of times, also after newer ones. The end must be
+///   the newest version. A sink compares versions *in the target*, atomically, and answers `Superseded` when it refuses.
+///   Equal versions are taken again (a replay after a lost reply), except where the target cannot do harm by refusing them.
+/// - **Order**: within one address, calls come one after the other; across addresses in any order.
+/// - **Durable**: `Applied` is said only of what survives the target's own crash as far as the target can promise.
+/// - **Empty batches** are never passed.
+/// - **One outcome per delivery**, in order. `Err` means the whole call may or may not have happened and is repeated after
+///   backoff if its kind is `Retry`; other kinds halt.
+/// - **Bad items** harm only themselves: what would fail a whole request is found before it is sent and `Refused`.
+/// - **Deletes** leave something that refuses older writes for as long as a replay can happen.
+/// - A version of a *higher epoch* in the target is `Err` with a code that halts, never `Superseded`.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// How to feed it.
+    fn feeding(&self) -> Feeding;
+
+    /// Makes sure the target can take documents of this schema: creates or extends index, table, mapping. Called before
+    /// the first delivery of each (plan, schema), again after a schema change, and concurrently with nothing else.
+    async fn prepare(&self, plan: &Arc<TargetPlan>, schema: &TableSchema) -> Result<()>;
+
+    /// Applies; see the contract above.
+    async fn apply(&self, deliveries: &[Delivery]) -> Result<Vec<Outcome>>;
+
+    /// Proves that the target answers and may be written; called before the first `apply`, after each failure, and by `check`.
+    async fn probe(&self) -> Result<()>;
+
+    /// Makes everything that was answered `Applied` durable and releases what is held; called at a clean stop.
+    async fn close(&self) -> Result<()>;
+
+    /// The stored canonical document at an address, or `None`. For `get`, redrive tests and verify.
+    async fn read(&self, plan: &TargetPlan, address: &Address) -> Result<Option<Bytes>>;
+}
