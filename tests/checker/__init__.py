@@ -1,0 +1,1 @@
+"""Compares the copies that Syncline keeps with their source. Shares no code with Syncline."""

@@ -1,0 +1,1 @@
+"""Real data for the tests, and a writer that keeps changing it."""
