@@ -88,6 +88,8 @@ pub struct Commit {
     pub counts: Vec<(CountKey, Counts)>,
     /// Chunks that a sink now holds.
     pub chunks: Vec<(String, ChunkKey)>,
+    /// Dead letters that are settled (overtaken by a newer row, or redriven): removed together with the counts.
+    pub settled: Vec<i64>,
 }
 
 /// What the ledger knows of a pipeline.
@@ -170,6 +172,19 @@ pub struct DeadLetter {
     pub original: Vec<u8>,
 }
 
+/// What became of a letter that was to be parked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parked {
+    /// It is the first at its address.
+    New(i64),
+    /// It took the place of an older change.
+    ReplacedOlder(i64),
+    /// The same change (version) was there already: attempts added.
+    Again(i64),
+    /// A newer change is parked there: nothing was added.
+    Older(i64),
+}
+
 /// Which dead letters.
 #[derive(Clone, Debug, Default)]
 pub struct DeadLetterFilter {
@@ -230,9 +245,9 @@ pub trait Ledger: Send + Sync {
     /// Adds or changes a planned chunk (`done` is left alone).
     async fn set_chunk(&self, pipeline: &str, chunk: &Chunk) -> Result<()>;
 
-    /// Parks rows: returns when they are durable. A letter of the same sink and address replaces the older one, whose
-    /// attempts are added; answers how many were replaced.
-    async fn add_dead_letters(&self, letters: Vec<DeadLetter>) -> Result<u64>;
+    /// Parks rows: returns when they are durable, with one answer per letter, in order. There is at most one letter per
+    /// pipeline, sink and address: of two, the one with the higher version stays (attempts are added up).
+    async fn add_dead_letters(&self, letters: Vec<DeadLetter>) -> Result<Vec<Parked>>;
     /// Lists, oldest first.
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>>;
     /// Removes by id and adds the counts, atomically (redriven, discarded, overtaken). Answers how many there were.
