@@ -265,3 +265,38 @@ pub trait Ledger: Send + Sync {
     /// Copies the ledger while it is in use.
     async fn backup(&self, destination: &std::path::Path) -> Result<()>;
 }
+
+impl Counts {
+    /// Adds term by term.
+    pub fn add(&mut self, other: &Counts) {
+        self.accepted += other.accepted;
+        self.applied += other.applied;
+        self.superseded += other.superseded;
+        self.dead += other.dead;
+        self.coerced += other.coerced;
+        for (rule, n) in &other.filtered {
+            match self.filtered.get_mut(rule) {
+                Some(sum) => *sum += n,
+                None => {
+                    self.filtered.insert(rule.clone(), *n);
+                }
+            }
+        }
+    }
+
+    /// Whether every accepted delivery is accounted for, with `in_flight` still under way (rule 6).
+    pub fn balances(&self, in_flight: u64) -> bool {
+        let finished = self.applied + self.superseded + self.filtered.values().sum::<u64>() + in_flight;
+        i128::from(self.accepted) == i128::from(finished) + i128::from(self.dead)
+    }
+}
+
+impl Commit {
+    /// Nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.checkpoints.is_empty()
+            && self.counts.is_empty()
+            && self.chunks.is_empty()
+            && self.settled.is_empty()
+    }
+}

@@ -46,8 +46,21 @@ pub struct Delivery {
     pub batch: Arc<CaptureBatch>,
     /// Index into `batch.changes`.
     pub index: u32,
-    /// Whether this delivery is counted (the delete half of a move is not: a move is one delivery).
-    pub counted: bool,
+    /// Under which term it counts once it is done.
+    pub counted: Counted,
+    /// Values that had to be changed to fit the document.
+    pub coerced: u32,
+}
+
+/// Under which term of the balance a finished delivery counts (rule 6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Applied or superseded, as the target answers.
+    Delivery,
+    /// Filtered by the rule of this name: the row no longer matches and is taken out of the target.
+    Filtered(Arc<str>),
+    /// Not at all: the delete half of a move (a move is one delivery).
+    No,
 }
 
 impl Delivery {

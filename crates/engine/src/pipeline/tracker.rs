@@ -1,0 +1,275 @@
+//! What is durable where: per sink the lowest unfinished position, and the counters that belong below it.
+//! A checkpoint is never a maximum of finished work (rule 3). Writing it is `committer.rs`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::ticket::{Ticket, Unit};
+use crate::ledger::{ChunkKey, Commit, CountKey, Counts, PipelineRecord};
+use crate::position::{Position, StoredPosition};
+use crate::version::Version;
+
+/// All sinks of one pipeline.
+pub(crate) struct Tracker {
+    sinks: Mutex<Vec<SinkTrack>>,
+}
+
+struct SinkTrack {
+    name: String,
+    /// Changes below it are durable in this sink already: replays are not handed to it again.
+    skip_below: Version,
+    committed: Option<StoredPosition>,
+    /// Stream tickets in capture order.
+    stream: VecDeque<Arc<Ticket>>,
+    /// Counts of the finished pieces of a transaction whose end has not come yet.
+    open: Vec<(Arc<str>, Counts)>,
+    open_settled: Vec<i64>,
+    chunks: BTreeMap<ChunkKey, ChunkTrack>,
+    redrives: Vec<Arc<Ticket>>,
+    /// What the next commit writes.
+    next: Pending,
+    /// Everything folded so far since the pipeline's first start.
+    totals: BTreeMap<Arc<str>, Counts>,
+    /// Halted: nothing it was given finishes any more.
+    dead: bool,
+}
+
+#[derive(Default)]
+struct ChunkTrack {
+    tickets: Vec<Arc<Ticket>>,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Pending {
+    checkpoint: Option<Position>,
+    counts: BTreeMap<Arc<str>, Counts>,
+    chunks: Vec<ChunkKey>,
+    settled: Vec<i64>,
+}
+
+impl Tracker {
+    /// `names`: the sinks, in the order of their indices.
+    pub fn new(names: &[String], record: &PipelineRecord) -> Tracker {
+        let sinks = names.iter().map(|name| SinkTrack::new(name, record)).collect();
+        Tracker { sinks: Mutex::new(sinks) }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<SinkTrack>> {
+        self.sinks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Per sink: changes below this version are not handed to it.
+    pub fn skip_below(&self) -> Vec<Version> {
+        self.lock().iter().map(|s| s.skip_below).collect()
+    }
+
+    /// Queues the ticket of a batch. Stream tickets come in capture order.
+    pub fn push(&self, sink: usize, ticket: &Arc<Ticket>) {
+        let track = &mut self.lock()[sink];
+        if track.dead {
+            return;
+        }
+        match &ticket.unit {
+            Unit::Stream { .. } => track.stream.push_back(Arc::clone(ticket)),
+            Unit::Chunk(key) => {
+                track.chunks.entry(key.clone()).or_default().tickets.push(Arc::clone(ticket));
+            }
+            Unit::Redrive => track.redrives.push(Arc::clone(ticket)),
+        }
+    }
+
+    /// All rows of a chunk were handed to the sink.
+    pub fn close_chunk(&self, sink: usize, key: &ChunkKey) {
+        let track = &mut self.lock()[sink];
+        if !track.dead {
+            track.chunks.entry(key.clone()).or_default().closed = true;
+        }
+    }
+
+    /// The stream starts over at the beginning of the transaction that is open: its pieces are not counted.
+    pub fn restart_open_transaction(&self) {
+        for track in self.lock().iter_mut() {
+            track.open.clear();
+            for ticket in track.stream.iter().rev() {
+                match &ticket.unit {
+                    Unit::Stream { start, resume } if start.version == resume.version => ticket.void(),
+                    _ => break,
+                }
+            }
+        }
+    }
+
+    /// The sink will finish nothing more: forget what it holds, so that its memory is free. Its checkpoint stays.
+    pub fn abandon(&self, sink: usize) {
+        let track = &mut self.lock()[sink];
+        track.dead = true;
+        track.stream.clear();
+        track.chunks.clear();
+        track.redrives.clear();
+    }
+
+    /// What became durable since the last commit, or `None` if nothing did.
+    pub fn take_commit(&self) -> Option<Commit> {
+        let mut commit = Commit::default();
+        for track in self.lock().iter_mut() {
+            track.advance();
+            let next = std::mem::take(&mut track.next);
+            if let Some(position) = next.checkpoint {
+                let stored = StoredPosition::from(&position);
+                if track.committed.as_ref() != Some(&stored) {
+                    track.committed = Some(stored.clone());
+                    commit.checkpoints.push((track.name.clone(), stored));
+                }
+            }
+            let key = |table: Arc<str>| CountKey { sink: track.name.clone(), table: table.to_string() };
+            commit.counts.extend(next.counts.into_iter().map(|(table, counts)| (key(table), counts)));
+            commit.chunks.extend(next.chunks.into_iter().map(|chunk| (track.name.clone(), chunk)));
+            commit.settled.extend(next.settled);
+        }
+        (!commit.is_empty()).then_some(commit)
+    }
+
+    /// The lowest checkpoint over all sinks (halted ones too: they resume there), once each has one.
+    pub fn lowest(&self) -> Option<StoredPosition> {
+        let sinks = self.lock();
+        let all: Option<Vec<_>> = sinks.iter().map(|s| s.committed.as_ref()).collect();
+        all?.into_iter().min_by_key(|p| p.version).cloned()
+    }
+
+    /// Gives sinks that have no checkpoint yet their first one; answers their indices.
+    pub fn begin(&self, position: &Position) -> Vec<usize> {
+        let mut sinks = self.lock();
+        let new = sinks.iter_mut().enumerate().filter(|(_, track)| track.committed.is_none());
+        new.map(|(index, track)| {
+            track.skip_below = position.version;
+            track.next.checkpoint = Some(position.clone());
+            index
+        })
+        .collect()
+    }
+
+    /// Whether a living sink still has unfinished stream work or chunks.
+    pub fn idle(&self) -> bool {
+        let mut sinks = self.lock();
+        sinks.iter_mut().filter(|s| !s.dead).all(|track| {
+            track.advance();
+            track.stream.is_empty() && track.chunks.is_empty() && track.redrives.is_empty()
+        })
+    }
+
+    /// Whether no living sink has an unfinished chunk of the run.
+    pub fn run_done(&self, run: i64) -> bool {
+        let mut sinks = self.lock();
+        sinks.iter_mut().filter(|s| !s.dead).all(|track| {
+            track.advance();
+            track.chunks.keys().all(|key| key.run != run)
+        })
+    }
+
+    /// Calls `into(sink, table, counts, in_flight)` for everything counted, and answers the checkpoints by sink.
+    pub fn snapshot(&self, mut into: impl FnMut(&str, &str, &Counts, u64)) -> Vec<(String, Option<String>)> {
+        let mut sinks = self.lock();
+        for track in sinks.iter_mut() {
+            track.advance();
+            let mut flying: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+            let mut fly = |table: &Arc<str>, n: u64| *flying.entry(Arc::clone(table)).or_default() += n;
+            let chunks = track.chunks.values().flat_map(|c| &c.tickets);
+            for ticket in track.stream.iter().chain(chunks) {
+                ticket.accepted(&mut fly);
+            }
+            for (table, counts) in &track.open {
+                fly(table, counts.accepted);
+            }
+            let none = Counts::default();
+            for (table, counts) in &track.totals {
+                into(&track.name, table, counts, flying.remove(table).unwrap_or(0));
+            }
+            for (table, n) in flying {
+                into(&track.name, &table, &none, n);
+            }
+        }
+        sinks.iter().map(|t| (t.name.clone(), t.committed.as_ref().map(|c| c.text.clone()))).collect()
+    }
+}
+
+impl SinkTrack {
+    fn new(name: &str, record: &PipelineRecord) -> SinkTrack {
+        let committed = record.checkpoints.get(name).cloned();
+        let counts = record.counts.iter().filter(|(key, _)| key.sink == name);
+        SinkTrack {
+            name: name.to_owned(),
+            skip_below: committed.as_ref().map_or(Version::ZERO, |p| p.version),
+            committed,
+            stream: VecDeque::new(),
+            open: Vec::new(),
+            open_settled: Vec::new(),
+            chunks: BTreeMap::new(),
+            redrives: Vec::new(),
+            next: Pending::default(),
+            totals: counts.map(|(key, counts)| (key.table.as_str().into(), counts.clone())).collect(),
+            dead: false,
+        }
+    }
+
+    /// Folds finished tickets from the front.
+    fn advance(&mut self) {
+        while self.stream.front().is_some_and(|t| t.is_done()) {
+            let Some(ticket) = self.stream.pop_front() else { break };
+            let Unit::Stream { start, resume } = &ticket.unit else { continue };
+            let finished = ticket.take();
+            for (table, counts) in &finished.counts {
+                match self.open.iter_mut().find(|(name, _)| name == table) {
+                    Some((_, sum)) => sum.add(counts),
+                    None => self.open.push((Arc::clone(table), counts.clone())),
+                }
+            }
+            self.open_settled.extend(finished.settled);
+            if resume.version != start.version {
+                let counts = std::mem::take(&mut self.open);
+                self.fold(counts);
+                self.next.settled.append(&mut self.open_settled);
+                self.next.checkpoint = Some(resume.clone());
+            } else if self.open.is_empty() {
+                self.next.checkpoint = Some(resume.clone());
+            }
+        }
+        self.advance_chunks();
+        self.advance_redrives();
+    }
+
+    fn advance_chunks(&mut self) {
+        let done: Vec<ChunkKey> = self
+            .chunks
+            .iter()
+            .filter(|(_, c)| c.closed && c.tickets.iter().all(|t| t.is_done()))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in done {
+            for ticket in self.chunks.remove(&key).map(|c| c.tickets).unwrap_or_default() {
+                let finished = ticket.take();
+                self.next.settled.extend(finished.settled);
+                self.fold(finished.counts);
+            }
+            self.next.chunks.push(key);
+        }
+    }
+
+    fn advance_redrives(&mut self) {
+        let (done, rest) = std::mem::take(&mut self.redrives).into_iter().partition(|t| t.is_done());
+        self.redrives = rest;
+        let done: Vec<Arc<Ticket>> = done;
+        for ticket in done {
+            let finished = ticket.take();
+            self.next.settled.extend(finished.settled);
+            self.fold(finished.counts);
+        }
+    }
+
+    fn fold(&mut self, counts: Vec<(Arc<str>, Counts)>) {
+        for (table, counts) in counts {
+            self.totals.entry(Arc::clone(&table)).or_default().add(&counts);
+            self.next.counts.entry(table).or_default().add(&counts);
+        }
+    }
+}
