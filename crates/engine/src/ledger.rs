@@ -90,6 +90,8 @@ pub struct Commit {
     pub chunks: Vec<(String, ChunkKey)>,
     /// Dead letters that are settled (overtaken by a newer row, or redriven): removed together with the counts.
     pub settled: Vec<i64>,
+    /// Dead letters whose changes this commit counts as dead: from now on they are part of the balance.
+    pub parked: Vec<i64>,
 }
 
 /// What the ledger knows of a pipeline.
@@ -248,6 +250,9 @@ pub trait Ledger: Send + Sync {
     /// Parks rows: returns when they are durable, with one answer per letter, in order. There is at most one letter per
     /// pipeline, sink and address: of two, the one with the higher version stays (attempts are added up).
     async fn add_dead_letters(&self, letters: Vec<DeadLetter>) -> Result<Vec<Parked>>;
+    /// Removes the pipeline's letters that no commit has counted (see [`Commit::parked`]): their changes lie above the
+    /// checkpoint and come again. Called once before a pipeline starts.
+    async fn forget_uncounted_letters(&self, pipeline: &str) -> Result<()>;
     /// Lists, oldest first.
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>>;
     /// Removes by id and adds the counts, atomically (redriven, discarded, overtaken). Answers how many there were.
@@ -298,5 +303,6 @@ impl Commit {
             && self.counts.is_empty()
             && self.chunks.is_empty()
             && self.settled.is_empty()
+            && self.parked.is_empty()
     }
 }

@@ -33,6 +33,7 @@ struct State {
     void: bool,
     counts: Vec<(Arc<str>, Counts)>,
     settled: Vec<i64>,
+    parked: Vec<i64>,
     refused: bool,
 }
 
@@ -41,6 +42,7 @@ struct State {
 pub(crate) struct Finished {
     pub counts: Vec<(Arc<str>, Counts)>,
     pub settled: Vec<i64>,
+    pub parked: Vec<i64>,
     pub refused: bool,
 }
 
@@ -71,6 +73,7 @@ impl Ticket {
             add(&mut state.counts, &table, &counts);
         }
         state.settled.append(&mut tallies.settled);
+        state.parked.append(&mut tallies.parked);
         state.refused |= std::mem::take(&mut tallies.refused);
         state.closed && state.outstanding == 0
     }
@@ -90,7 +93,12 @@ impl Ticket {
         let mut state = self.state();
         let counts = std::mem::take(&mut state.counts);
         let counts = if state.void { Vec::new() } else { counts };
-        Finished { counts, settled: std::mem::take(&mut state.settled), refused: state.refused }
+        Finished {
+            counts,
+            settled: std::mem::take(&mut state.settled),
+            parked: std::mem::take(&mut state.parked),
+            refused: state.refused,
+        }
     }
 
     /// Deliveries accepted per table so far, for the in-flight figure.
@@ -109,6 +117,7 @@ impl Ticket {
 pub(crate) struct Tallies {
     pub counts: Vec<(Arc<str>, Counts)>,
     pub settled: Vec<i64>,
+    pub parked: Vec<i64>,
     pub refused: bool,
 }
 

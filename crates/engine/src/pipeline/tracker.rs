@@ -23,7 +23,7 @@ struct SinkTrack {
     stream: VecDeque<Arc<Ticket>>,
     /// Counts of the finished pieces of a transaction whose end has not come yet.
     open: Vec<(Arc<str>, Counts)>,
-    open_settled: Vec<i64>,
+    open_letters: Letters,
     chunks: BTreeMap<ChunkKey, ChunkTrack>,
     redrives: Vec<Arc<Ticket>>,
     /// What the next commit writes.
@@ -45,7 +45,21 @@ struct Pending {
     checkpoint: Option<Position>,
     counts: BTreeMap<Arc<str>, Counts>,
     chunks: Vec<ChunkKey>,
+    letters: Letters,
+}
+
+/// Dead letters that become settled, or counted, with a commit.
+#[derive(Default)]
+struct Letters {
     settled: Vec<i64>,
+    parked: Vec<i64>,
+}
+
+impl Letters {
+    fn take(&mut self, settled: Vec<i64>, parked: Vec<i64>) {
+        self.settled.extend(settled);
+        self.parked.extend(parked);
+    }
 }
 
 impl Tracker {
@@ -125,7 +139,8 @@ impl Tracker {
             let key = |table: Arc<str>| CountKey { sink: track.name.clone(), table: table.to_string() };
             commit.counts.extend(next.counts.into_iter().map(|(table, counts)| (key(table), counts)));
             commit.chunks.extend(next.chunks.into_iter().map(|chunk| (track.name.clone(), chunk)));
-            commit.settled.extend(next.settled);
+            commit.settled.extend(next.letters.settled);
+            commit.parked.extend(next.letters.parked);
         }
         (!commit.is_empty()).then_some(commit)
     }
@@ -203,7 +218,7 @@ impl SinkTrack {
             committed,
             stream: VecDeque::new(),
             open: Vec::new(),
-            open_settled: Vec::new(),
+            open_letters: Letters::default(),
             chunks: BTreeMap::new(),
             redrives: Vec::new(),
             next: Pending::default(),
@@ -224,11 +239,12 @@ impl SinkTrack {
                     None => self.open.push((Arc::clone(table), counts.clone())),
                 }
             }
-            self.open_settled.extend(finished.settled);
+            self.open_letters.take(finished.settled, finished.parked);
             if resume.version != start.version {
                 let counts = std::mem::take(&mut self.open);
                 self.fold(counts);
-                self.next.settled.append(&mut self.open_settled);
+                let letters = std::mem::take(&mut self.open_letters);
+                self.next.letters.take(letters.settled, letters.parked);
                 self.next.checkpoint = Some(resume.clone());
             } else if self.open.is_empty() {
                 self.next.checkpoint = Some(resume.clone());
@@ -248,7 +264,7 @@ impl SinkTrack {
         for key in done {
             for ticket in self.chunks.remove(&key).map(|c| c.tickets).unwrap_or_default() {
                 let finished = ticket.take();
-                self.next.settled.extend(finished.settled);
+                self.next.letters.take(finished.settled, finished.parked);
                 self.fold(finished.counts);
             }
             self.next.chunks.push(key);
@@ -261,7 +277,7 @@ impl SinkTrack {
         let done: Vec<Arc<Ticket>> = done;
         for ticket in done {
             let finished = ticket.take();
-            self.next.settled.extend(finished.settled);
+            self.next.letters.take(finished.settled, finished.parked);
             self.fold(finished.counts);
         }
     }
