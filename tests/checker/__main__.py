@@ -1,0 +1,111 @@
+"""The checker's command line.
+
+    services.sh python -m checker compare --source URL --table 'flights.*' --target SPEC...
+    services.sh python -m checker count --source URL --from FILE:POSITION [--to FILE:POSITION]
+    services.sh python -m checker position --source URL
+
+A target is NAME=SPEC, with {table} for the table's name where it helps:
+    search=http://127.0.0.1:19200/{table}          redis=redis://127.0.0.1:16379/0?key={table}:{key}
+    archive=file:FOLDER                            cache=sqlite-cache:FILE?key={table}:{key}
+    index=sqlite-search:FILE?index={table}
+Exit: 0 equal, 1 drift, 2 usage.
+"""
+
+import argparse
+import json
+import sys
+import time
+
+from .binlog import count_rows, total
+from .compare import compare
+from .database import binlog_end, connect
+from .source import read_table, tables_like
+from .sqlite_target import SqliteCache, SqliteSearch
+from .targets import Archive, Redis, Search
+
+READERS = {
+    "http": Search, "https": Search, "redis": Redis, "rediss": Redis, "redis-cluster": Redis, "file": Archive,
+    "sqlite-cache": SqliteCache, "sqlite-search": SqliteSearch}
+
+
+def reader_of(spec, table):
+    scheme = spec.split(":", 1)[0]
+    if scheme not in READERS:
+        sys.exit(f"checker: unknown target {spec}; schemes: {', '.join(READERS)}")
+    return READERS[scheme](spec, table)
+
+
+def dead_keys(options, table, target):
+    """--dead TARGET:TABLE:KEY,KEY"""
+    keys = set()
+    for word in options.dead:
+        of_target, of_table, names = word.split(":", 2)
+        if of_target == target and of_table == table:
+            keys.update(names.split(","))
+    return keys
+
+
+def command_compare(options):
+    began, drift, compared = time.monotonic(), 0, 0
+    targets = [spec.split("=", 1) for spec in options.target]
+    for pattern in options.table:
+        for name in tables_like(options.source, pattern):
+            table = read_table(options.source, name, options.key, options.zero_date_text, options.where)
+            for target, spec in targets:
+                found = compare(
+                    table, target, reader_of(spec, table), dead_keys(options, name, target), options.absent_is_null, options.show)
+                compared += found.compared
+                drift += not found.equal
+                print(found.summary(), flush=True)
+                for line in found.lines + [f"PROBLEM   {problem}" for problem in found.problems[:options.show]]:
+                    print("  " + line)
+    print(f"{'DRIFT' if drift else 'equal'}: {compared} documents compared in {time.monotonic() - began:.1f} s")
+    return 1 if drift else 0
+
+
+def place(text):
+    file, _, position = text.rpartition(":")
+    return (file, int(position)) if file else None
+
+
+def command_count(options):
+    counts = count_rows(options.source, place(options.begin), place(options.end) if options.end else None)
+    print(json.dumps({"tables": counts, "rows": total(counts)}, indent=1, sort_keys=True))
+    return 0
+
+
+def command_position(options):
+    print("%s:%d" % binlog_end(connect(options.source)))
+    return 0
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="checker", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("compare")
+    one.add_argument("--source", required=True)
+    one.add_argument("--table", action="append", required=True, help="database.table or database.*")
+    one.add_argument("--target", action="append", required=True, help="NAME=SPEC")
+    one.add_argument("--key", action="append", help="key columns, default: the primary key")
+    one.add_argument("--where", help="SQL: only these rows belong into the targets")
+    one.add_argument("--dead", action="append", default=[], help="TARGET:TABLE:KEY,... must be absent (dead letters)")
+    one.add_argument("--absent-is-null", action="store_true", help="a member that is absent counts as null")
+    one.add_argument("--zero-date-text", action="store_true", help="the route has zero_date: text")
+    one.add_argument("--show", type=int, default=20, help="so many rows per table and target in detail")
+    two = commands.add_parser("count")
+    two.add_argument("--source", required=True)
+    two.add_argument("--from", dest="begin", required=True)
+    two.add_argument("--to", dest="end")
+    three = commands.add_parser("position")
+    three.add_argument("--source", required=True)
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    commands = {"compare": command_compare, "count": command_count, "position": command_position}
+    sys.exit(commands[options.command](options))
+
+
+if __name__ == "__main__":
+    main()
