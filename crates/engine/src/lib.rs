@@ -4,7 +4,9 @@
 pub mod change;
 pub mod clock;
 pub mod error;
+pub mod json;
 pub mod ledger;
+pub mod packed;
 pub mod pipeline;
 pub mod position;
 pub mod route;

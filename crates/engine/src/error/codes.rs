@@ -106,6 +106,7 @@ codes! {
     RouteValue = 1507, DeadLetter, "a transform does not fit the row's value", "correct the row or the transform, then syncline dlq redrive FILE";
     RouteAddress = 1508, DeadLetter, "the row's address cannot be made", "correct the row or the template, then syncline dlq redrive FILE";
     RouteKeyNull = 1509, DeadLetter, "a key column is null", "use a key whose columns are not null";
+    RowDamaged = 1510, DeadLetter, "the kept bytes of a row cannot be read", "read the row again: syncline backfill FILE --table TABLE";
     // 16xx: search
     SearchRefused = 1601, DeadLetter, "the search server refuses the document", "correct the mapping or the row, then syncline dlq redrive FILE";
     SearchIndex = 1602, HaltPipeline, "the index or its template cannot be made", "see the server's own words";
