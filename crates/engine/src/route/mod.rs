@@ -1,10 +1,13 @@
 //! From a captured row to what a sink applies: pattern → filter → transform → address → document.
 //! Pure functions of row and configuration; nothing here waits, retries or knows a vendor.
 
+pub mod overlap;
+pub mod pattern;
 pub mod spec;
 
 use std::sync::Arc;
 
+pub use pattern::{Pattern, Selection};
 pub use spec::*;
 
 /// A route's target as sinks see it.
