@@ -3,11 +3,13 @@
 
 pub mod overlap;
 pub mod pattern;
+pub mod router;
 pub mod spec;
 
 use std::sync::Arc;
 
 pub use pattern::{Pattern, Selection};
+pub use router::*;
 pub use spec::*;
 
 /// A route's target as sinks see it.
