@@ -49,8 +49,28 @@ pub fn sink(
 
 /// Opens the ledger in the data folder (created if absent), locked against a second process.
 pub fn ledger(data: &std::path::Path) -> Result<Arc<dyn Ledger>> {
-    Err(syncline_engine::error::Error::new(
-        syncline_engine::error::Code::LedgerOpen,
-        data.display().to_string(),
-    ))
+    #[cfg(feature = "sqlite")]
+    return Ok(Arc::new(crate::sqlite::ledger::SqliteLedger::exclusive(data)?));
+    #[cfg(not(feature = "sqlite"))]
+    Err(no_ledger(data))
+}
+
+/// Opens the ledger without the lock, beside a running process or without one: for looking, and for short writes such as
+/// `dlq discard`. `None` if the data folder has no ledger yet.
+pub fn ledger_shared(data: &std::path::Path) -> Result<Option<Arc<dyn Ledger>>> {
+    #[cfg(feature = "sqlite")]
+    return Ok(
+        crate::sqlite::ledger::SqliteLedger::shared(data)?.map(|ledger| Arc::new(ledger) as Arc<dyn Ledger>)
+    );
+    #[cfg(not(feature = "sqlite"))]
+    Err(no_ledger(data))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn no_ledger(data: &std::path::Path) -> syncline_engine::error::Error {
+    syncline_engine::error::Error::new(
+        syncline_engine::error::Code::ConfigFeature,
+        format!("{} needs the ledger", data.display()),
+    )
+    .fix("build with --features sqlite")
 }

@@ -135,6 +135,8 @@ codes! {
     LedgerLocked = 2002, Config, "another syncline process uses this data folder", "stop it, or give this one its own `data:`";
     LedgerWrite = 2003, HaltPipeline, "the ledger cannot be written", "check the disk; nothing was acknowledged";
     LedgerFormat = 2004, Config, "the ledger was written by a newer version", "run that version";
+    LedgerRead = 2005, HaltPipeline, "the ledger cannot be read", "check the disk; a copy made by `syncline ledger backup` can take its place";
+    LedgerBackup = 2006, Command, "the ledger cannot be copied", "check the destination's path, space and permissions";
     // 21xx: the pipeline
     TooManyDeadLetters = 2101, HaltTable, "too many rows of a table were refused for the same reason", "correct the cause, syncline dlq redrive FILE, syncline resume FILE";
     NotRunning = 2102, Command, "no running syncline answers for this file", "start it with: syncline run FILE";

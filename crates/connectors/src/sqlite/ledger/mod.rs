@@ -1,0 +1,212 @@
+//! The ledger in `DATA/ledger.db`: one writer thread that commits many callers' work at once, one reader beside it.
+//! Layout and migrations are `schema.rs`, statements `write.rs` and `read.rs`. What the records mean is the engine's.
+//!
+//! The file is in WAL mode with `synchronous=FULL`: an answer `Ok` stands on a finished fsync. A failed one is never
+//! tried again (the kernel may have dropped the pages): the ledger refuses everything from then on.
+
+mod backup;
+mod lock;
+mod open;
+mod read;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod write;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use syncline_engine::error::{Code, Error, Result};
+use syncline_engine::ledger::{
+    AuditRecord, BackfillTable, Chunk, Commit, CountKey, Counts, DeadLetter, DeadLetterFilter, Ledger,
+    Parked, PipelineRecord, SchemaRecord, TableRecord,
+};
+use syncline_engine::version::Version;
+
+/// The file's name in the data folder.
+pub const FILE: &str = "ledger.db";
+
+/// An open ledger. Dropping it waits for what was handed to the writer.
+pub struct SqliteLedger {
+    // Dropped in this order: the writer ends, the reader closes, then the lock goes.
+    writer: writer::Writer,
+    shared: Arc<Shared>,
+}
+
+/// What reads that are under way keep alive.
+struct Shared {
+    path: PathBuf,
+    reader: Mutex<Connection>,
+    _lock: Option<lock::Lock>,
+}
+
+impl SqliteLedger {
+    /// Opens the ledger of a data folder for running pipelines: made if absent, moved to this version's layout, locked
+    /// against a second process.
+    pub fn exclusive(data: &Path) -> Result<SqliteLedger> {
+        std::fs::create_dir_all(data).map_err(|e| {
+            Error::new(Code::LedgerOpen, format!("cannot make the data folder {}", data.display())).cause(e)
+        })?;
+        let lock = lock::Lock::take(data)?;
+        let path = data.join(FILE);
+        open::make(&path)?;
+        Self::start(path, Some(lock))
+    }
+
+    /// Opens it beside a running process, for looking and for short writes; `None` if there is no ledger yet.
+    pub fn shared(data: &Path) -> Result<Option<SqliteLedger>> {
+        let path = data.join(FILE);
+        if !open::exists(&path)? {
+            return Ok(None);
+        }
+        if open::needs_migration(&path)? {
+            // Only a process that could also run may change the layout under nobody's feet.
+            let _lock = lock::Lock::take(data)?;
+            open::make(&path)?;
+        }
+        Self::start(path, None).map(Some)
+    }
+
+    fn start(path: PathBuf, lock: Option<lock::Lock>) -> Result<SqliteLedger> {
+        let reader = Mutex::new(open::connect(&path)?);
+        let writer = writer::Writer::start(open::connect(&path)?, &path)?;
+        Ok(SqliteLedger { writer, shared: Arc::new(Shared { path, reader, _lock: lock }) })
+    }
+
+    async fn read<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let read = move || {
+            let mut reader = shared.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            // One snapshot for all statements of the call.
+            let transaction = reader.transaction().map_err(|e| unreadable(&shared.path, e))?;
+            work(&transaction).map_err(|e| unreadable(&shared.path, e))
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|e| {
+            Error::new(Code::LedgerRead, "the ledger's reader stopped in the middle of its work").cause(e)
+        })?
+    }
+}
+
+fn unreadable(path: &Path, error: rusqlite::Error) -> Error {
+    Error::new(Code::LedgerRead, format!("{} cannot be read", path.display())).cause(error)
+}
+
+#[async_trait]
+impl Ledger for SqliteLedger {
+    async fn pipeline(&self, pipeline: &str) -> Result<PipelineRecord> {
+        let pipeline = pipeline.to_owned();
+        self.read(move |c| read::pipeline(c, &pipeline)).await
+    }
+
+    async fn pipelines(&self) -> Result<Vec<String>> {
+        self.read(read::pipelines).await
+    }
+
+    async fn commit(&self, pipeline: &str, commit: Commit) -> Result<()> {
+        let pipeline = pipeline.to_owned();
+        self.writer.run(move |c| write::commit(c, &pipeline, &commit)).await
+    }
+
+    async fn set_epoch(&self, pipeline: &str, epoch: u16) -> Result<()> {
+        let pipeline = pipeline.to_owned();
+        self.writer.run(move |c| write::set_epoch(c, &pipeline, epoch)).await
+    }
+
+    async fn set_paused(&self, pipeline: &str, paused: bool) -> Result<()> {
+        let pipeline = pipeline.to_owned();
+        self.writer.run(move |c| write::set_paused(c, &pipeline, paused)).await
+    }
+
+    async fn set_table(&self, pipeline: &str, table: &str, record: &TableRecord) -> Result<()> {
+        let (pipeline, table, record) = (pipeline.to_owned(), table.to_owned(), record.clone());
+        self.writer.run(move |c| write::set_table(c, &pipeline, &table, &record)).await
+    }
+
+    async fn property(&self, pipeline: &str, name: &str) -> Result<Option<String>> {
+        let (pipeline, name) = (pipeline.to_owned(), name.to_owned());
+        self.read(move |c| read::property(c, &pipeline, &name)).await
+    }
+
+    async fn set_property(&self, pipeline: &str, name: &str, value: &str) -> Result<()> {
+        let (pipeline, name, value) = (pipeline.to_owned(), name.to_owned(), value.to_owned());
+        self.writer.run(move |c| write::set_property(c, &pipeline, &name, &value)).await
+    }
+
+    async fn schemas(&self, pipeline: &str) -> Result<Vec<SchemaRecord>> {
+        let pipeline = pipeline.to_owned();
+        self.read(move |c| read::schemas(c, &pipeline)).await
+    }
+
+    async fn add_schema(&self, pipeline: &str, record: &SchemaRecord) -> Result<()> {
+        let (pipeline, record) = (pipeline.to_owned(), record.clone());
+        self.writer.run(move |c| write::add_schema(c, &pipeline, &record)).await
+    }
+
+    async fn prune_schemas(&self, pipeline: &str, below: Version) -> Result<()> {
+        let pipeline = pipeline.to_owned();
+        self.writer.run(move |c| write::prune_schemas(c, &pipeline, below)).await
+    }
+
+    async fn backfills(&self, pipeline: &str) -> Result<(i64, Vec<BackfillTable>)> {
+        let pipeline = pipeline.to_owned();
+        self.read(move |c| read::backfills(c, &pipeline)).await
+    }
+
+    async fn set_backfill(&self, pipeline: &str, table: &BackfillTable) -> Result<()> {
+        let (pipeline, table) = (pipeline.to_owned(), table.clone());
+        self.writer.run(move |c| write::set_backfill(c, &pipeline, &table)).await
+    }
+
+    async fn chunks(&self, pipeline: &str, run: i64, table: &str) -> Result<Vec<Chunk>> {
+        let (pipeline, table) = (pipeline.to_owned(), table.to_owned());
+        self.read(move |c| read::chunks(c, &pipeline, run, &table)).await
+    }
+
+    async fn set_chunk(&self, pipeline: &str, chunk: &Chunk) -> Result<()> {
+        let (pipeline, chunk) = (pipeline.to_owned(), chunk.clone());
+        self.writer.run(move |c| write::set_chunk(c, &pipeline, &chunk)).await
+    }
+
+    async fn add_dead_letters(&self, letters: Vec<DeadLetter>) -> Result<Vec<Parked>> {
+        self.writer.run(move |c| letters.iter().map(|letter| write::park(c, letter)).collect()).await
+    }
+
+    async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
+        let filter = filter.clone();
+        self.read(move |c| read::dead_letters(c, &filter)).await
+    }
+
+    async fn remove_dead_letters(
+        &self,
+        pipeline: &str,
+        ids: &[i64],
+        counts: Vec<(CountKey, Counts)>,
+    ) -> Result<u64> {
+        let (pipeline, ids) = (pipeline.to_owned(), ids.to_vec());
+        self.writer.run(move |c| write::remove_dead_letters(c, &pipeline, &ids, &counts)).await
+    }
+
+    async fn audit(&self, record: &AuditRecord) -> Result<()> {
+        let record = record.clone();
+        self.writer.run(move |c| write::audit(c, &record)).await
+    }
+
+    async fn audits(&self) -> Result<Vec<AuditRecord>> {
+        self.read(read::audits).await
+    }
+
+    async fn backup(&self, destination: &Path) -> Result<()> {
+        let (shared, destination) = (Arc::clone(&self.shared), destination.to_owned());
+        let copy = move || backup::copy(&shared.path, &destination);
+        tokio::task::spawn_blocking(copy).await.map_err(|e| {
+            Error::new(Code::LedgerRead, "the backup stopped in the middle of its work").cause(e)
+        })?
+    }
+}

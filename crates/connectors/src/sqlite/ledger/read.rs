@@ -1,0 +1,184 @@
+//! The statements that read the ledger, each in the snapshot it is given. A record that cannot be read back is an error,
+//! never a default.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use syncline_engine::ledger::{
+    AuditRecord, BackfillTable, Chunk, ChunkKey, CountKey, Counts, DeadLetter, DeadLetterFilter,
+    PipelineRecord, SchemaRecord, TableRecord, TableState,
+};
+use syncline_engine::position::StoredPosition;
+use syncline_engine::source::Bound;
+use syncline_engine::version::Version;
+
+fn uint(row: &Row<'_>, column: usize) -> Result<u64> {
+    let number: i64 = row.get(column)?;
+    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
+}
+
+fn version(row: &Row<'_>, column: usize) -> Result<Version> {
+    let raw = uint(row, column)?;
+    Version::from_raw(raw).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, -1))
+}
+
+fn json<T: serde::de::DeserializeOwned>(text: &str, column: usize) -> Result<T> {
+    serde_json::from_str(text)
+        .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(e)))
+}
+
+pub fn pipeline(c: &Connection, pipeline: &str) -> Result<PipelineRecord> {
+    let sql = "SELECT epoch, paused FROM pipeline WHERE name = ?1";
+    let found = c.prepare_cached(sql)?.query_row([pipeline], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
+    let Some((epoch, paused)) = found else { return Ok(PipelineRecord::default()) };
+    let mut record = PipelineRecord { epoch, paused, ..PipelineRecord::default() };
+    let mut checkpoints =
+        c.prepare_cached("SELECT sink, version, token, text FROM checkpoint WHERE pipeline = ?1")?;
+    let mut rows = checkpoints.query([pipeline])?;
+    while let Some(row) = rows.next()? {
+        let at = StoredPosition { version: version(row, 1)?, token: row.get(2)?, text: row.get(3)? };
+        record.checkpoints.insert(row.get(0)?, at);
+    }
+    counters(c, pipeline, &mut record)?;
+    let mut states =
+        c.prepare_cached("SELECT table_name, state, error FROM table_state WHERE pipeline = ?1")?;
+    let mut rows = states.query([pipeline])?;
+    while let Some(row) = rows.next()? {
+        let state: TableState = json(&format!("\"{}\"", row.get::<_, String>(1)?), 1)?;
+        let error = row.get::<_, Option<String>>(2)?.map(|text| json(&text, 2)).transpose()?;
+        record.tables.insert(row.get(0)?, TableRecord { state, error });
+    }
+    Ok(record)
+}
+
+fn counters(c: &Connection, pipeline: &str, record: &mut PipelineRecord) -> Result<()> {
+    let sql = "SELECT sink, table_name, accepted, applied, superseded, dead, coerced FROM counter WHERE pipeline = ?1";
+    let mut counters = c.prepare_cached(sql)?;
+    let mut rows = counters.query([pipeline])?;
+    while let Some(row) = rows.next()? {
+        let counts = Counts {
+            accepted: uint(row, 2)?,
+            applied: uint(row, 3)?,
+            superseded: uint(row, 4)?,
+            dead: row.get(5)?,
+            coerced: uint(row, 6)?,
+            ..Counts::default()
+        };
+        record.counts.insert(CountKey { sink: row.get(0)?, table: row.get(1)? }, counts);
+    }
+    let mut filtered =
+        c.prepare_cached("SELECT sink, table_name, rule, number FROM filtered WHERE pipeline = ?1")?;
+    let mut rows = filtered.query([pipeline])?;
+    while let Some(row) = rows.next()? {
+        let key = CountKey { sink: row.get(0)?, table: row.get(1)? };
+        record.counts.entry(key).or_default().filtered.insert(row.get(2)?, uint(row, 3)?);
+    }
+    Ok(())
+}
+
+pub fn pipelines(c: &Connection) -> Result<Vec<String>> {
+    c.prepare_cached("SELECT name FROM pipeline ORDER BY name")?.query_map([], |r| r.get(0))?.collect()
+}
+
+pub fn property(c: &Connection, pipeline: &str, name: &str) -> Result<Option<String>> {
+    let sql = "SELECT value FROM property WHERE pipeline = ?1 AND name = ?2";
+    c.prepare_cached(sql)?.query_row([pipeline, name], |r| r.get(0)).optional()
+}
+
+pub fn schemas(c: &Connection, pipeline: &str) -> Result<Vec<SchemaRecord>> {
+    let sql = "SELECT table_name, from_version, columns, detail FROM schema_history WHERE pipeline = ?1
+               ORDER BY from_version, table_name";
+    let record = |row: &Row<'_>| {
+        let columns: Option<String> = row.get(2)?;
+        Ok(SchemaRecord {
+            from: version(row, 1)?,
+            schema: columns.map(|text| json(&text, 2)).transpose()?,
+            table: row.get(0)?,
+            detail: row.get(3)?,
+        })
+    };
+    c.prepare_cached(sql)?.query_map([pipeline], record)?.collect()
+}
+
+pub fn backfills(c: &Connection, pipeline: &str) -> Result<(i64, Vec<BackfillTable>)> {
+    let sql = "SELECT coalesce(max(run), 0) FROM backfill WHERE pipeline = ?1";
+    let last_run = c.prepare_cached(sql)?.query_row([pipeline], |r| r.get(0))?;
+    let sql = "SELECT run, table_name, sinks, last, estimate, planned, finished FROM backfill
+               WHERE pipeline = ?1 AND NOT finished ORDER BY run, table_name";
+    let table = |row: &Row<'_>| {
+        Ok(BackfillTable {
+            run: row.get(0)?,
+            table: row.get(1)?,
+            sinks: json(&row.get::<_, String>(2)?, 2)?,
+            last: row.get::<_, Option<String>>(3)?.map(Bound),
+            estimate: uint(row, 4)?,
+            planned: row.get(5)?,
+            finished: row.get(6)?,
+        })
+    };
+    let tables: Result<Vec<_>> = c.prepare_cached(sql)?.query_map([pipeline], table)?.collect();
+    Ok((last_run, tables?))
+}
+
+pub fn chunks(c: &Connection, pipeline: &str, run: i64, table: &str) -> Result<Vec<Chunk>> {
+    let sql = "SELECT ordinal, after, upto, number,
+                   (SELECT json_group_array(sink) FROM chunk_done AS d WHERE d.pipeline = chunk.pipeline
+                        AND d.run = chunk.run AND d.table_name = chunk.table_name AND d.ordinal = chunk.ordinal)
+               FROM chunk WHERE pipeline = ?1 AND run = ?2 AND table_name = ?3 ORDER BY ordinal";
+    let chunk = |row: &Row<'_>| {
+        Ok(Chunk {
+            key: ChunkKey { run, table: table.to_owned(), ordinal: row.get(0)? },
+            after: row.get::<_, Option<String>>(1)?.map(Bound),
+            upto: Bound(row.get(2)?),
+            rows: uint(row, 3)?,
+            done: json(&row.get::<_, String>(4)?, 4)?,
+        })
+    };
+    c.prepare_cached(sql)?.query_map(params![pipeline, run, table], chunk)?.collect()
+}
+
+pub fn dead_letters(c: &Connection, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
+    let sql =
+        "SELECT id, pipeline, sink, table_name, target, address_target, address_id, key, error, message,
+                   attempts, first_at, last_at, version, change, original FROM dead_letter
+               WHERE (?1 IS NULL OR pipeline = ?1) AND (?2 IS NULL OR table_name = ?2)
+                   AND (?3 IS NULL OR sink = ?3) AND (?4 IS NULL OR id = ?4) AND (?5 IS NULL OR error = ?5)
+               ORDER BY first_at, id LIMIT ?6";
+    let limit = if filter.limit == 0 { -1 } else { i64::try_from(filter.limit).unwrap_or(-1) };
+    let values = params![filter.pipeline, filter.table, filter.sink, filter.id, filter.error, limit];
+    c.prepare_cached(sql)?.query_map(values, letter)?.collect()
+}
+
+fn letter(row: &Row<'_>) -> Result<DeadLetter> {
+    Ok(DeadLetter {
+        id: row.get(0)?,
+        pipeline: row.get(1)?,
+        sink: row.get(2)?,
+        table: row.get(3)?,
+        target: row.get(4)?,
+        address_target: row.get(5)?,
+        address_id: row.get(6)?,
+        key: row.get(7)?,
+        error: row.get(8)?,
+        message: row.get(9)?,
+        attempts: row.get(10)?,
+        first_at: row.get(11)?,
+        last_at: row.get(12)?,
+        version: version(row, 13)?,
+        change: row.get(14)?,
+        original: row.get(15)?,
+    })
+}
+
+pub fn audits(c: &Connection) -> Result<Vec<AuditRecord>> {
+    let record = |row: &Row<'_>| {
+        Ok(AuditRecord {
+            at: row.get(0)?,
+            actor: row.get(1)?,
+            action: row.get(2)?,
+            pipeline: row.get(3)?,
+            detail: row.get(4)?,
+        })
+    };
+    let sql = "SELECT at, actor, action, pipeline, detail FROM audit ORDER BY id";
+    c.prepare_cached(sql)?.query_map([], record)?.collect()
+}

@@ -1,0 +1,283 @@
+//! The statements that change the ledger. Each function is one caller's work inside the writer's transaction; nothing
+//! here begins, commits or waits.
+
+use rusqlite::types::ToSqlOutput;
+use rusqlite::{Connection, OptionalExtension, Result, ToSql, params};
+use sha2::{Digest, Sha256};
+use syncline_engine::ledger::{
+    AuditRecord, BackfillTable, Chunk, Commit, CountKey, Counts, DeadLetter, Parked, SchemaRecord,
+    TableRecord, TableState,
+};
+use syncline_engine::position::StoredPosition;
+use syncline_engine::version::Version;
+
+/// Counters and versions are below 2⁶³; SQLite's integers end there.
+fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn version(version: Version) -> i64 {
+    int(version.get())
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
+}
+
+fn run(c: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<usize> {
+    c.prepare_cached(sql)?.execute(values)
+}
+
+fn seen(c: &Connection, pipeline: &str) -> Result<()> {
+    run(c, "INSERT INTO pipeline (name) VALUES (?1) ON CONFLICT DO NOTHING", params![pipeline]).map(drop)
+}
+
+/// See [`syncline_engine::ledger::Ledger::commit`].
+pub fn commit(c: &Connection, pipeline: &str, commit: &Commit) -> Result<()> {
+    seen(c, pipeline)?;
+    for (sink, position) in &commit.checkpoints {
+        checkpoint(c, pipeline, sink, position)?;
+    }
+    for (key, counts) in &commit.counts {
+        add_counts(c, pipeline, key, counts)?;
+    }
+    for (sink, chunk) in &commit.chunks {
+        let sql =
+            "INSERT INTO chunk_done (pipeline, run, table_name, ordinal, sink) VALUES (?1, ?2, ?3, ?4, ?5)
+                   ON CONFLICT DO NOTHING";
+        run(c, sql, params![pipeline, chunk.run, chunk.table, chunk.ordinal, sink])?;
+    }
+    for id in &commit.settled {
+        remove_letter(c, pipeline, *id)?;
+    }
+    Ok(())
+}
+
+fn checkpoint(c: &Connection, pipeline: &str, sink: &str, at: &StoredPosition) -> Result<()> {
+    let sql = "INSERT INTO checkpoint (pipeline, sink, version, token, text) VALUES (?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT DO UPDATE SET version = excluded.version, token = excluded.token, text = excluded.text";
+    run(c, sql, params![pipeline, sink, version(at.version), at.token, at.text]).map(drop)
+}
+
+fn add_counts(c: &Connection, pipeline: &str, key: &CountKey, counts: &Counts) -> Result<()> {
+    let sql = "INSERT INTO counter (pipeline, sink, table_name, accepted, applied, superseded, dead, coerced)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+               ON CONFLICT DO UPDATE SET accepted = accepted + excluded.accepted,
+                   applied = applied + excluded.applied, superseded = superseded + excluded.superseded,
+                   dead = dead + excluded.dead, coerced = coerced + excluded.coerced";
+    let (accepted, applied, superseded) = (int(counts.accepted), int(counts.applied), int(counts.superseded));
+    let values = params![
+        pipeline,
+        key.sink,
+        key.table,
+        accepted,
+        applied,
+        superseded,
+        counts.dead,
+        int(counts.coerced)
+    ];
+    run(c, sql, values)?;
+    for (rule, number) in &counts.filtered {
+        let sql =
+            "INSERT INTO filtered (pipeline, sink, table_name, rule, number) VALUES (?1, ?2, ?3, ?4, ?5)
+                   ON CONFLICT DO UPDATE SET number = number + excluded.number";
+        run(c, sql, params![pipeline, key.sink, key.table, rule, int(*number)])?;
+    }
+    Ok(())
+}
+
+pub fn set_epoch(c: &Connection, pipeline: &str, epoch: u16) -> Result<()> {
+    seen(c, pipeline)?;
+    run(c, "UPDATE pipeline SET epoch = ?2 WHERE name = ?1", params![pipeline, epoch]).map(drop)
+}
+
+pub fn set_paused(c: &Connection, pipeline: &str, paused: bool) -> Result<()> {
+    seen(c, pipeline)?;
+    run(c, "UPDATE pipeline SET paused = ?2 WHERE name = ?1", params![pipeline, paused]).map(drop)
+}
+
+pub fn set_table(c: &Connection, pipeline: &str, table: &str, record: &TableRecord) -> Result<()> {
+    seen(c, pipeline)?;
+    let state = match record.state {
+        TableState::Ok => {
+            let sql = "DELETE FROM table_state WHERE pipeline = ?1 AND table_name = ?2";
+            return run(c, sql, params![pipeline, table]).map(drop);
+        }
+        TableState::Halted => "halted",
+        TableState::Dropped => "dropped",
+        TableState::Stale => "stale",
+    };
+    let error = record.error.as_ref().map(json).transpose()?;
+    let sql = "INSERT INTO table_state (pipeline, table_name, state, error) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT DO UPDATE SET state = excluded.state, error = excluded.error";
+    run(c, sql, params![pipeline, table, state, error]).map(drop)
+}
+
+pub fn set_property(c: &Connection, pipeline: &str, name: &str, value: &str) -> Result<()> {
+    seen(c, pipeline)?;
+    let sql = "INSERT INTO property (pipeline, name, value) VALUES (?1, ?2, ?3)
+               ON CONFLICT DO UPDATE SET value = excluded.value";
+    run(c, sql, params![pipeline, name, value]).map(drop)
+}
+
+pub fn add_schema(c: &Connection, pipeline: &str, record: &SchemaRecord) -> Result<()> {
+    seen(c, pipeline)?;
+    let columns = record.schema.as_ref().map(json).transpose()?;
+    let sql = "INSERT INTO schema_history (pipeline, table_name, from_version, columns, detail)
+               VALUES (?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT DO UPDATE SET columns = excluded.columns, detail = excluded.detail";
+    run(c, sql, params![pipeline, record.table, version(record.from), columns, record.detail]).map(drop)
+}
+
+pub fn prune_schemas(c: &Connection, pipeline: &str, below: Version) -> Result<()> {
+    let sql = "DELETE FROM schema_history AS old WHERE pipeline = ?1 AND from_version < (
+                   SELECT max(from_version) FROM schema_history AS kept
+                   WHERE kept.pipeline = ?1 AND kept.table_name = old.table_name AND kept.from_version <= ?2)";
+    run(c, sql, params![pipeline, version(below)]).map(drop)
+}
+
+pub fn set_backfill(c: &Connection, pipeline: &str, table: &BackfillTable) -> Result<()> {
+    seen(c, pipeline)?;
+    let sql = "INSERT INTO backfill (pipeline, run, table_name, sinks, last, estimate, planned, finished)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+               ON CONFLICT DO UPDATE SET sinks = excluded.sinks, last = excluded.last,
+                   estimate = excluded.estimate, planned = excluded.planned, finished = excluded.finished";
+    let (sinks, last) = (json(&table.sinks)?, table.last.as_ref().map(|bound| &bound.0));
+    let values = params![
+        pipeline,
+        table.run,
+        table.table,
+        sinks,
+        last,
+        int(table.estimate),
+        table.planned,
+        table.finished
+    ];
+    run(c, sql, values)?;
+    if table.finished {
+        // Nobody asks for the chunks of a finished table again; large tables have many.
+        for chunks in ["chunk", "chunk_done"] {
+            let sql = format!("DELETE FROM {chunks} WHERE pipeline = ?1 AND run = ?2 AND table_name = ?3");
+            run(c, &sql, params![pipeline, table.run, table.table])?;
+        }
+    }
+    Ok(())
+}
+
+pub fn set_chunk(c: &Connection, pipeline: &str, chunk: &Chunk) -> Result<()> {
+    seen(c, pipeline)?;
+    let sql = "INSERT INTO chunk (pipeline, run, table_name, ordinal, after, upto, number)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+               ON CONFLICT DO UPDATE SET after = excluded.after, upto = excluded.upto, number = excluded.number";
+    let (key, after) = (&chunk.key, chunk.after.as_ref().map(|bound| &bound.0));
+    let values = params![pipeline, key.run, key.table, key.ordinal, after, chunk.upto.0, int(chunk.rows)];
+    run(c, sql, values).map(drop)
+}
+
+/// Parks one letter; of two at one address the one with the higher version stays.
+pub fn park(c: &Connection, letter: &DeadLetter) -> Result<Parked> {
+    seen(c, &letter.pipeline)?;
+    let sql = "SELECT id, version, attempts, first_at FROM dead_letter
+               WHERE pipeline = ?1 AND sink = ?2 AND address_target = ?3 AND address_id = ?4";
+    let old: Option<(i64, i64, u32, i64)> = c
+        .prepare_cached(sql)?
+        .query_row(params![letter.pipeline, letter.sink, letter.address_target, letter.address_id], |r| {
+            Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
+        })
+        .optional()?;
+    let Some((id, parked, attempts, first_at)) = old else {
+        return insert_letter(c, letter, letter.attempts, letter.first_at).map(Parked::New);
+    };
+    let (attempts, first_at) = (attempts.saturating_add(letter.attempts), first_at.min(letter.first_at));
+    if parked > version(letter.version) {
+        return Ok(Parked::Older(id));
+    }
+    if parked == version(letter.version) {
+        let sql =
+            "UPDATE dead_letter SET attempts = ?2, last_at = ?3, error = ?4, message = ?5 WHERE id = ?1";
+        run(c, sql, params![id, attempts, letter.last_at, letter.error, letter.message])?;
+        return Ok(Parked::Again(id));
+    }
+    // A new id, so that whoever is still busy with the older change cannot settle this one.
+    remove_letter(c, &letter.pipeline, id)?;
+    insert_letter(c, letter, attempts, first_at).map(Parked::ReplacedOlder)
+}
+
+fn insert_letter(c: &Connection, l: &DeadLetter, attempts: u32, first_at: i64) -> Result<i64> {
+    let sql =
+        "INSERT INTO dead_letter (pipeline, sink, table_name, target, address_target, address_id, key, error,
+                   message, attempts, first_at, last_at, version, change, original)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    let (version, original) = (version(l.version), ToSqlOutput::from(l.original.as_slice()));
+    let values = params![
+        l.pipeline,
+        l.sink,
+        l.table,
+        l.target,
+        l.address_target,
+        l.address_id,
+        l.key,
+        l.error,
+        l.message,
+        attempts,
+        first_at,
+        l.last_at,
+        version,
+        l.change,
+        original
+    ];
+    run(c, sql, values)?;
+    Ok(c.last_insert_rowid())
+}
+
+fn remove_letter(c: &Connection, pipeline: &str, id: i64) -> Result<usize> {
+    run(c, "DELETE FROM dead_letter WHERE id = ?1 AND pipeline = ?2", params![id, pipeline])
+}
+
+/// All of the ids or none: counts made for letters that somebody else has settled must not be added twice.
+pub fn remove_dead_letters(
+    c: &Connection,
+    pipeline: &str,
+    ids: &[i64],
+    counts: &[(CountKey, Counts)],
+) -> Result<u64> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut found = 0;
+    for id in &ids {
+        let sql = "SELECT 1 FROM dead_letter WHERE id = ?1 AND pipeline = ?2";
+        found += u64::from(c.prepare_cached(sql)?.exists(params![id, pipeline])?);
+    }
+    if found == ids.len() as u64 {
+        for id in &ids {
+            remove_letter(c, pipeline, *id)?;
+        }
+        for (key, counts) in counts {
+            add_counts(c, pipeline, key, counts)?;
+        }
+    }
+    Ok(found)
+}
+
+pub fn audit(c: &Connection, record: &AuditRecord) -> Result<()> {
+    let sql = "SELECT hash FROM audit ORDER BY id DESC LIMIT 1";
+    let previous: Option<Vec<u8>> = c.prepare_cached(sql)?.query_row([], |r| r.get(0)).optional()?;
+    let hash = link(&previous.unwrap_or_default(), record);
+    let sql = "INSERT INTO audit (at, actor, action, pipeline, detail, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let values = params![record.at, record.actor, record.action, record.pipeline, record.detail, hash];
+    run(c, sql, values).map(drop)
+}
+
+/// One link of the chain: SHA-256 over the previous link, then each field with its length in front (8 bytes, big
+/// endian), `at` as decimal text.
+pub fn link(previous: &[u8], record: &AuditRecord) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    hash.update(previous);
+    let at = record.at.to_string();
+    for field in [&at, &record.actor, &record.action, &record.pipeline, &record.detail] {
+        hash.update((field.len() as u64).to_be_bytes());
+        hash.update(field.as_bytes());
+    }
+    hash.finalize().to_vec()
+}
