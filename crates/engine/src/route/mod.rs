@@ -1,6 +1,10 @@
 //! From a captured row to what a sink applies: pattern → filter → transform → address → document.
 //! Pure functions of row and configuration; nothing here waits, retries or knows a vendor.
 
+mod cells;
+mod decimal;
+mod expression;
+mod glob;
 pub mod overlap;
 pub mod pattern;
 pub mod router;
