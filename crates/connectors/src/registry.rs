@@ -102,9 +102,6 @@ pub fn ledger_shared(data: &std::path::Path) -> Result<Option<Arc<dyn Ledger>>> 
 
 #[cfg(not(feature = "sqlite"))]
 fn no_ledger(data: &std::path::Path) -> Error {
-    Error::new(
-        Code::ConfigFeature,
-        format!("{} needs the ledger", data.display()),
-    )
-    .fix("build with --features sqlite")
+    Error::new(Code::ConfigFeature, format!("{} needs the ledger", data.display()))
+        .fix("build with --features sqlite")
 }
