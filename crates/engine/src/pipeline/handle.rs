@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use super::control::Wish;
+use super::status::PipelineStatus;
+use super::{Shared, current, redrive, snapshot};
+use crate::error::{Code, Error, Result};
 use crate::ledger::{DeadLetterFilter, Ledger};
-use crate::route::PipelineSpec;
+use crate::route::{Pattern, PipelineSpec};
 use crate::sink::Sink;
 use crate::source::Source;
 
@@ -73,15 +76,98 @@ pub enum Ended {
     Halted(Error),
 }
 
-/// A running pipeline. Cheap to clone.
-///
-/// The methods (all callable from any task):
-/// `status() -> PipelineStatus` · `pause()` · `resume()` · `backfill(BackfillRequest) -> Result<i64>` (answers the run's
-/// id; it goes on in the background) · `cancel_backfill()` · `redrive(&DeadLetterFilter, dry_run) -> Result<RedriveReport>`
-/// · `until_current() -> Result<()>` (returns once backfill is done and every sink holds everything up to the source's
-/// position read after that; error after 30 s without progress) · `stop()` (asks; idempotent) · `ended() -> Ended`
-/// (waits for the end).
+/// A running pipeline. Cheap to clone; all methods can be called from any task.
 #[derive(Clone)]
 pub struct PipelineHandle {
-    pub(crate) shared: Arc<super::Shared>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl PipelineHandle {
+    /// The pipeline's name.
+    pub fn name(&self) -> &str {
+        &self.shared.spec.name
+    }
+
+    /// One snapshot.
+    pub fn status(&self) -> PipelineStatus {
+        snapshot::take(&self.shared)
+    }
+
+    /// Stops reading, durably, until [`PipelineHandle::resume`]. What was read is still applied.
+    pub async fn pause(&self) -> Result<()> {
+        self.shared.ledger.set_paused(self.name(), true).await?;
+        self.shared.wish.send_if_modified(|wish| std::mem::replace(wish, Wish::Pause) == Wish::Run);
+        Ok(())
+    }
+
+    /// Goes on reading.
+    pub async fn resume(&self) -> Result<()> {
+        self.shared.ledger.set_paused(self.name(), false).await?;
+        self.shared.wish.send_if_modified(|wish| {
+            let paused = *wish == Wish::Pause;
+            if paused {
+                *wish = Wish::Run;
+            }
+            paused
+        });
+        Ok(())
+    }
+
+    /// Reads tables again into the live targets; answers the run's id. It goes on in the background. A halted table is
+    /// captured again from here on.
+    pub async fn backfill(&self, request: &BackfillRequest) -> Result<i64> {
+        let shared = &self.shared;
+        let unknown =
+            |name: &str| Error::new(Code::Unknown, format!("no sink `{name}` in pipeline {}", self.name()));
+        if let Some(name) = request.sinks.iter().find(|name| !shared.names[1..].contains(name)) {
+            return Err(unknown(name));
+        }
+        let patterns: Vec<Pattern> =
+            request.tables.iter().map(|p| Pattern::parse(p)).collect::<Result<_>>()?;
+        let mut tables = Vec::new();
+        for schema in shared.source.tables().await? {
+            let wanted = patterns.is_empty() || patterns.iter().any(|p| p.matches(&schema.name, true));
+            if wanted && !shared.routes.sinks_of(&schema).is_empty() {
+                shared.clear_table(&schema.name).await?;
+                tables.push(schema.name.to_string());
+            }
+        }
+        if tables.is_empty() {
+            let text = format!("no captured table matches {}", request.tables.join(", "));
+            return Err(Error::new(Code::Unknown, text));
+        }
+        shared.want_backfill(tables, request.sinks.clone()).await
+    }
+
+    /// Starts no more chunks; what was read stays.
+    pub fn cancel_backfill(&self) {
+        self.shared.backfills.cancel();
+    }
+
+    /// Tries dead letters again at the sink that refused them: the rows are read again at the source.
+    pub async fn redrive(&self, filter: &DeadLetterFilter, dry_run: bool) -> Result<RedriveReport> {
+        redrive::redrive(&self.shared, filter, dry_run).await
+    }
+
+    /// Forgets dead letters for good; they count as superseded from here on. Answers how many.
+    pub async fn discard(&self, filter: &DeadLetterFilter) -> Result<u64> {
+        redrive::discard(&self.shared, filter).await
+    }
+
+    /// Returns once backfill is done and every sink holds everything up to the source's position read after that.
+    pub async fn until_current(&self) -> Result<()> {
+        current::wait(&self.shared).await
+    }
+
+    /// Asks the pipeline to stop: it stops reading, flushes and writes its checkpoint. Idempotent.
+    pub fn stop(&self) {
+        self.shared.wish.send_replace(Wish::Stop);
+    }
+
+    /// Waits for the end.
+    pub async fn ended(&self) -> Ended {
+        // The sender lives in `shared`, which this handle holds.
+        drop(self.shared.ended.subscribe().wait_for(|ended| *ended).await);
+        self.shared.halted().map_or(Ended::Stopped, Ended::Halted)
+    }
 }

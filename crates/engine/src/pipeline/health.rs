@@ -13,6 +13,11 @@ use crate::clock::now_millis;
 use crate::error::{Error, Result};
 use crate::sink::Sink;
 
+async fn opened(open: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, and the lane with it.
+    drop(open.wait_for(|open| *open).await);
+}
+
 /// One sink's health.
 pub(crate) struct Health {
     state: Mutex<State>,
@@ -104,7 +109,7 @@ impl Health {
                     tokio::time::sleep(delay).await;
                     self.probe(sink, &mut backoff).await?;
                 }
-                _ = open.wait_for(|open| *open) => return Ok(()),
+                () = opened(&mut open) => return Ok(()),
             }
         }
         Ok(())

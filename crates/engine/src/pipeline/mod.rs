@@ -1,20 +1,33 @@
 //! THE loop: capture → route → lanes → sinks → checkpoint, for one pipeline. Vendor clients, HTTP and the command line
-//! must stay out; what a row becomes is `route/`.
+//! must stay out; what a row becomes is `route/`. Read `capture`, `dispatch`, `lane`, `settle`, `tracker`, `committer`.
 
+mod backfill;
+mod backoff;
+mod capture;
+mod committer;
+mod control;
+mod current;
+mod dispatch;
 mod handle;
+mod health;
+mod kept;
+mod lane;
+mod memory;
+mod port;
+mod progress;
+mod redrive;
+mod settle;
+mod shared;
+mod snapshot;
 mod status;
+mod supervisor;
+mod tables;
+mod ticket;
+mod tracker;
+mod verdict;
+mod window;
 
 pub use handle::*;
+pub(crate) use shared::Shared;
 pub use status::*;
-
-/// What the tasks of a pipeline share.
-pub struct Shared {
-    spec: crate::route::PipelineSpec,
-}
-
-impl PipelineHandle {
-    /// The pipeline's name.
-    pub fn name(&self) -> &str {
-        &self.shared.spec.name
-    }
-}
+pub use supervisor::spawn;

@@ -35,6 +35,7 @@ struct State {
     settled: Vec<i64>,
     parked: Vec<i64>,
     refused: bool,
+    taken: bool,
 }
 
 /// What a finished ticket leaves behind.
@@ -43,7 +44,6 @@ pub(crate) struct Finished {
     pub counts: Vec<(Arc<str>, Counts)>,
     pub settled: Vec<i64>,
     pub parked: Vec<i64>,
-    pub refused: bool,
 }
 
 impl Ticket {
@@ -91,14 +91,24 @@ impl Ticket {
     /// Takes what a finished ticket leaves.
     pub fn take(&self) -> Finished {
         let mut state = self.state();
+        state.taken = true;
         let counts = std::mem::take(&mut state.counts);
         let counts = if state.void { Vec::new() } else { counts };
         Finished {
             counts,
             settled: std::mem::take(&mut state.settled),
             parked: std::mem::take(&mut state.parked),
-            refused: state.refused,
         }
+    }
+
+    /// Whether its counts have not been taken into a commit yet.
+    pub fn is_untaken(&self) -> bool {
+        !self.state().taken
+    }
+
+    /// Whether one of its deliveries was parked.
+    pub fn was_refused(&self) -> bool {
+        self.state().refused
     }
 
     /// Deliveries accepted per table so far, for the in-flight figure.

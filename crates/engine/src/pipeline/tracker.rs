@@ -123,6 +123,14 @@ impl Tracker {
         track.redrives.clear();
     }
 
+    /// A person gave a dead letter up: it counts as superseded.
+    pub fn discard(&self, sink: usize, table: &str, letter: i64) {
+        let counts = Counts { dead: -1, superseded: 1, ..Counts::default() };
+        let track = &mut self.lock()[sink];
+        track.fold(vec![(table.into(), counts)]);
+        track.next.letters.take(vec![letter], Vec::new());
+    }
+
     /// What became durable since the last commit, or `None` if nothing did.
     pub fn take_commit(&self) -> Option<Commit> {
         let mut commit = Commit::default();
@@ -173,12 +181,22 @@ impl Tracker {
         })
     }
 
-    /// Whether no living sink has an unfinished chunk of the run.
-    pub fn run_done(&self, run: i64) -> bool {
+    /// Whether every chunk of the table that was handed out is durable at every living sink.
+    pub fn table_done(&self, run: i64, table: &str) -> bool {
         let mut sinks = self.lock();
         sinks.iter_mut().filter(|s| !s.dead).all(|track| {
-            track.advance();
-            track.chunks.keys().all(|key| key.run != run)
+            track.chunks.keys().all(|key| key.run != run || key.table != table)
+                && track.next.chunks.iter().all(|key| key.run != run || key.table != table)
+        })
+    }
+
+    /// Whether every living sink's durable checkpoint is at or past `version`, and no chunk is unfinished.
+    pub fn reached(&self, version: Version) -> bool {
+        let sinks = self.lock();
+        sinks.iter().filter(|s| !s.dead).all(|track| {
+            track.committed.as_ref().is_some_and(|p| p.version >= version)
+                && track.chunks.is_empty()
+                && track.next.chunks.is_empty()
         })
     }
 

@@ -50,8 +50,6 @@ pub struct LetterTexts {
     pub key: String,
     /// The `change` line as captured (all columns, untransformed).
     pub change: String,
-    /// Both images in the packed format.
-    pub original: Vec<u8>,
 }
 
 /// All routes of a pipeline.

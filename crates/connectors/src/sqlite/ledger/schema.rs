@@ -117,8 +117,7 @@ CREATE TABLE dead_letter (
     version         INTEGER NOT NULL,
     change          TEXT NOT NULL,
     original        BLOB NOT NULL,
-    counted         INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (pipeline, sink, address_target, address_id, version)
+    UNIQUE (pipeline, sink, address_target, address_id)
 ) STRICT;
 
 CREATE TABLE audit (

@@ -1,0 +1,46 @@
+//! Writes checkpoints and counters to the ledger, in one transaction, a few times a second.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Shared;
+use super::handle::Phase;
+use crate::error::Result;
+use crate::source::Source;
+
+/// Commits come at least so far apart: one synced write pays for many batches.
+const APART: Duration = Duration::from_millis(50);
+/// Without a wake-up, look this often.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Runs until the pipeline's tasks are gone; the supervisor does the last commit itself.
+pub(crate) async fn run(shared: Arc<Shared>, source: Arc<dyn Source>) {
+    loop {
+        tokio::select! {
+            () = shared.commit_wanted.notified() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        if let Err(error) = commit(&shared, &*source).await {
+            shared.halt(&error);
+            return;
+        }
+        tokio::time::sleep(APART).await;
+    }
+}
+
+/// One commit, if there is something to write, and word to the source of what it may forget.
+pub(crate) async fn commit(shared: &Shared, source: &dyn Source) -> Result<()> {
+    let _one_at_a_time = shared.committing.lock().await;
+    let Some(commit) = shared.tracker.take_commit() else { return Ok(()) };
+    (shared.phases)(Phase::Checkpoint);
+    let moved = !commit.checkpoints.is_empty();
+    shared.ledger.commit(&shared.spec.name, commit).await?;
+    shared.committed.send_modify(|n| *n += 1);
+    if moved
+        && let Some(lowest) = shared.tracker.lowest()
+        && let Err(error) = source.acknowledge(&lowest).await
+    {
+        tracing::warn!("{error}");
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! One sink as the pipeline drives it: what its lanes share, which schemas it was prepared for, which of its addresses
+//! are parked. Batching is `lane.rs`, counting is `settle.rs`.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{RwLock, mpsc};
+
+use super::Shared;
+use super::health::Health;
+use super::ticket::Ticket;
+use crate::error::{Error, Result};
+use crate::ledger::{DeadLetter, DeadLetterFilter};
+use crate::sink::{Address, Delivery, Feeding, Sink};
+use crate::version::Version;
+
+/// A delivery and the ticket it settles on.
+pub(crate) struct Item {
+    pub delivery: Delivery,
+    pub ticket: Arc<Ticket>,
+    /// The route itself refused it: it is parked without being sent.
+    pub refused: Option<Error>,
+}
+
+impl Item {
+    /// Bytes it will take in a request, about.
+    pub fn size(&self) -> usize {
+        use crate::sink::Body;
+        let body = match &self.delivery.body {
+            Body::Document(bytes) | Body::Line(bytes) => bytes.len(),
+            Body::Absent => 0,
+        };
+        body + self.delivery.address.id.len() + 64
+    }
+}
+
+/// What the lanes of a sink share.
+pub(crate) struct Port {
+    /// Index in the tracker.
+    pub index: usize,
+    /// Connection name.
+    pub name: String,
+    pub sink: Arc<dyn Sink>,
+    pub health: Arc<Health>,
+    pub shared: Arc<Shared>,
+    prepared: RwLock<HashSet<(u32, u64)>>,
+    parked: Mutex<HashMap<Address, (i64, Version)>>,
+    parked_count: AtomicUsize,
+    /// How many rows are parked per (table, error code).
+    causes: Mutex<HashMap<(String, String), u64>>,
+}
+
+/// The sending ends of a port's lanes.
+pub(crate) struct Lanes {
+    pub port: Arc<Port>,
+    pub senders: Vec<mpsc::Sender<Vec<Item>>>,
+}
+
+impl Port {
+    /// Learns from the ledger which addresses are parked.
+    pub async fn open(
+        index: usize,
+        name: &str,
+        sink: Arc<dyn Sink>,
+        shared: Arc<Shared>,
+    ) -> Result<Arc<Port>> {
+        let filter = DeadLetterFilter {
+            pipeline: Some(shared.spec.name.clone()),
+            sink: Some(name.to_owned()),
+            ..Default::default()
+        };
+        let letters = shared.ledger.dead_letters(&filter).await?;
+        let port = Port {
+            index,
+            name: name.to_owned(),
+            sink,
+            health: Health::new(),
+            shared,
+            prepared: RwLock::default(),
+            parked: Mutex::default(),
+            parked_count: AtomicUsize::new(0),
+            causes: Mutex::default(),
+        };
+        for letter in &letters {
+            let address = Address {
+                target: letter.address_target.as_str().into(),
+                id: letter.address_id.as_str().into(),
+            };
+            port.park(address, letter.id, letter.version);
+            port.count_cause(letter);
+        }
+        Ok(Arc::new(port))
+    }
+
+    /// How the sink is fed.
+    pub fn feeding(&self) -> Feeding {
+        self.sink.feeding()
+    }
+
+    /// Makes sure the sink was prepared for every schema in the batch, before any of it is applied.
+    pub async fn prepare(&self, items: &[Item]) -> Result<()> {
+        let mut last = (u32::MAX, 0);
+        for item in items {
+            let schema = &item.delivery.change().schema;
+            let key = (item.delivery.plan.id, schema.id);
+            if key == last || self.prepared.read().await.contains(&key) {
+                last = key;
+                continue;
+            }
+            let mut prepared = self.prepared.write().await;
+            if !prepared.contains(&key) {
+                self.sink.prepare(&item.delivery.plan, schema).await?;
+                prepared.insert(key);
+            }
+            last = key;
+        }
+        Ok(())
+    }
+
+    fn parked(&self) -> std::sync::MutexGuard<'_, HashMap<Address, (i64, Version)>> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers that a letter lies at the address.
+    pub fn park(&self, address: Address, id: i64, version: Version) {
+        let mut parked = self.parked();
+        parked.insert(address, (id, version));
+        self.parked_count.store(parked.len(), Ordering::Release);
+    }
+
+    /// The letter that a finished write at `version` makes obsolete, if one lies there. It is forgotten here.
+    pub fn overtake(&self, address: &Address, version: Version) -> Option<i64> {
+        if self.parked_count.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let mut parked = self.parked();
+        let (id, at) = *parked.get(address)?;
+        if at > version {
+            return None;
+        }
+        parked.remove(address);
+        self.parked_count.store(parked.len(), Ordering::Release);
+        Some(id)
+    }
+
+    /// Forgets a letter that a person discarded.
+    pub fn forget(&self, ids: &[i64]) {
+        let mut parked = self.parked();
+        parked.retain(|_, (id, _)| !ids.contains(id));
+        self.parked_count.store(parked.len(), Ordering::Release);
+    }
+
+    /// Counts a parked row under its cause; answers how many of that cause there are now.
+    pub fn count_cause(&self, letter: &DeadLetter) -> u64 {
+        let mut causes = self.causes.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = causes.entry((letter.table.clone(), letter.error.clone())).or_default();
+        *count += 1;
+        *count
+    }
+}

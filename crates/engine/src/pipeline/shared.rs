@@ -1,0 +1,293 @@
+//! What the tasks of one pipeline share: its parts, its state, and the few things one task tells another.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::capture::Request;
+use super::control::Wish;
+use super::handle::Phase;
+use super::memory::Memory;
+use super::port::Port;
+use super::progress::Backfills;
+use super::tables::Tables;
+use super::tracker::Tracker;
+use crate::change::{CaptureBatch, TableEvent};
+use crate::clock::now_millis;
+use crate::error::{Code, Error, Result};
+use crate::ledger::{BackfillTable, Ledger, TableRecord, TableState};
+use crate::position::Position;
+use crate::route::{OnSchemaChange, Pattern, PipelineSpec, RouteSpec, RouteTable};
+use crate::source::Source;
+
+/// Shared by all tasks of a pipeline and its handles.
+pub(crate) struct Shared {
+    pub spec: PipelineSpec,
+    pub source: Arc<dyn Source>,
+    pub ledger: Arc<dyn Ledger>,
+    pub routes: RouteTable,
+    pub tracker: Tracker,
+    pub memory: Memory,
+    pub tables: Tables,
+    pub backfills: Backfills,
+    pub backfill_wanted: Notify,
+    pub phases: Arc<dyn Fn(Phase) + Send + Sync>,
+    /// Index 0 is the router: it has no port.
+    pub names: Vec<String>,
+    pub ports: OnceLock<Vec<Arc<Port>>>,
+    pub epoch: u16,
+    pub wish: watch::Sender<Wish>,
+    pub requests: mpsc::Sender<Request>,
+    pub commit_wanted: Notify,
+    pub committing: tokio::sync::Mutex<()>,
+    /// Counts commits.
+    pub committed: watch::Sender<u64>,
+    /// Where capture stands, once streaming.
+    pub position: watch::Sender<Option<Position>>,
+    pub ended: watch::Sender<bool>,
+    pub streaming: AtomicBool,
+    pub caught_up: AtomicBool,
+    pub source_time: AtomicI64,
+    pub progress: AtomicU64,
+    pub finished: AtomicU64,
+    pub captured: AtomicU64,
+    trouble: Mutex<Trouble>,
+    rate: Mutex<Rate>,
+}
+
+#[derive(Default)]
+struct Trouble {
+    /// The source cannot be reached; cleared when it is.
+    source: Option<Error>,
+    /// A person is needed.
+    halted: Option<Error>,
+}
+
+/// What a new [`Shared`] is made of.
+pub(crate) struct SharedParts {
+    pub spec: PipelineSpec,
+    pub source: Arc<dyn Source>,
+    pub ledger: Arc<dyn Ledger>,
+    pub routes: RouteTable,
+    pub phases: Arc<dyn Fn(Phase) + Send + Sync>,
+    pub names: Vec<String>,
+    pub record: crate::ledger::PipelineRecord,
+    pub requests: mpsc::Sender<Request>,
+}
+
+impl Shared {
+    pub fn new(parts: SharedParts) -> Arc<Shared> {
+        let wish = if parts.record.paused { Wish::Pause } else { Wish::Run };
+        Arc::new(Shared {
+            tracker: Tracker::new(&parts.names, &parts.record),
+            memory: Memory::new(parts.spec.memory),
+            tables: Tables::new(parts.record.tables),
+            backfills: Backfills::default(),
+            backfill_wanted: Notify::new(),
+            epoch: parts.record.epoch,
+            spec: parts.spec,
+            source: parts.source,
+            ledger: parts.ledger,
+            routes: parts.routes,
+            phases: parts.phases,
+            names: parts.names,
+            ports: OnceLock::new(),
+            wish: watch::Sender::new(wish),
+            requests: parts.requests,
+            commit_wanted: Notify::new(),
+            committing: tokio::sync::Mutex::default(),
+            committed: watch::Sender::new(0),
+            position: watch::Sender::new(None),
+            ended: watch::Sender::new(false),
+            streaming: AtomicBool::new(false),
+            caught_up: AtomicBool::new(false),
+            source_time: AtomicI64::new(0),
+            progress: AtomicU64::new(0),
+            finished: AtomicU64::new(0),
+            captured: AtomicU64::new(0),
+            trouble: Mutex::default(),
+            rate: Mutex::new(Rate { at: now_millis(), finished: 0, per_second: 0.0 }),
+        })
+    }
+
+    fn trouble(&self) -> std::sync::MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The ports, once the pipeline has started.
+    pub fn ports(&self) -> &[Arc<Port>] {
+        self.ports.get().map_or(&[], |ports| ports)
+    }
+
+    /// Indices of the named sinks (those that the pipeline still has).
+    pub fn sink_indices(&self, names: &[String]) -> Vec<usize> {
+        let position = |name: &String| self.names.iter().position(|n| n == name);
+        names.iter().filter_map(position).collect()
+    }
+
+    /// Something moved: `n` changes or deliveries.
+    pub fn progressed(&self, n: u64) {
+        self.progress.fetch_add(n, Ordering::Relaxed);
+        self.finished.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// A batch was captured.
+    pub fn captured(&self, batch: &CaptureBatch) {
+        if !batch.changes.is_empty() {
+            self.progress.fetch_add(1, Ordering::Relaxed);
+            self.captured.fetch_add(batch.changes.len() as u64, Ordering::Relaxed);
+        }
+        self.caught_up.store(batch.caught_up, Ordering::Relaxed);
+        if let Some(time) = batch.source_time {
+            self.source_time.store(time, Ordering::Relaxed);
+        }
+        self.position.send_replace(Some(batch.resume.clone()));
+    }
+
+    /// The source does not answer; it is tried again.
+    pub fn source_failed(&self, error: &Error) {
+        self.caught_up.store(false, Ordering::Relaxed);
+        let mut trouble = self.trouble();
+        if trouble.source.as_ref().map(Error::code) != Some(error.code()) {
+            tracing::warn!(pipeline = self.spec.name, "{error}: trying again");
+        }
+        trouble.source = Some(error.clone());
+    }
+
+    /// The source answers.
+    pub fn source_recovered(&self) {
+        self.trouble().source = None;
+    }
+
+    /// The pipeline stops for good; its process lives on.
+    pub fn halt(&self, error: &Error) {
+        let mut trouble = self.trouble();
+        if trouble.halted.is_none() {
+            tracing::error!(pipeline = self.spec.name, "{error}; {}", error.fix_text());
+            trouble.halted = Some(error.clone());
+        }
+        drop(trouble);
+        self.wish.send_replace(Wish::Stop);
+    }
+
+    /// What halted the pipeline.
+    pub fn halted(&self) -> Option<Error> {
+        self.trouble().halted.clone()
+    }
+
+    /// What keeps the source from answering.
+    pub fn source_trouble(&self) -> Option<Error> {
+        self.trouble().source.clone()
+    }
+
+    /// Stops one table, durably; the others flow.
+    pub async fn halt_table(&self, table: &str, error: &Error) -> Result<()> {
+        let shape = serde_json::to_value(error).ok();
+        let record = TableRecord { state: TableState::Halted, error: shape };
+        if self.tables.set(table, record.clone()) {
+            tracing::error!(pipeline = self.spec.name, table, "{error}; {}", error.fix_text());
+            self.ledger.set_table(&self.spec.name, table, &record).await?;
+        }
+        Ok(())
+    }
+
+    /// More rows of one cause were parked than the configuration allows.
+    pub async fn halt_table_for_letters(&self, table: &str, cause: &Error, many: u64) -> Result<()> {
+        let text = format!("{table}: {many} rows were refused with {}", cause.code());
+        let error = Error::new(Code::TooManyDeadLetters, text).cause(cause.message());
+        self.halt_table(table, &error).await
+    }
+
+    /// Something happened to a table at the source.
+    pub async fn table_event(&self, event: TableEvent) -> Result<()> {
+        match event {
+            TableEvent::Appeared(schema) => {
+                self.clear_table(&schema.name).await?;
+                if self.spec.source.backfill && !self.routes.sinks_of(&schema).is_empty() {
+                    self.want_backfill(vec![schema.name.to_string()], Vec::new()).await?;
+                }
+                Ok(())
+            }
+            TableEvent::Altered { schema, reread } => match self.on_schema_change(&schema.name) {
+                OnSchemaChange::Reread if reread => {
+                    self.want_backfill(vec![schema.name.to_string()], Vec::new()).await.map(drop)
+                }
+                OnSchemaChange::Halt => {
+                    let text = format!("{}: its columns changed, and its route says halt", schema.name);
+                    self.halt_table(&schema.name, &Error::new(Code::MysqlSchema, text)).await
+                }
+                OnSchemaChange::Reread | OnSchemaChange::Continue => Ok(()),
+            },
+            TableEvent::Truncated(schema) => {
+                let text = format!("{} was emptied without row events", schema.name);
+                self.halt_table(&schema.name, &Error::new(Code::MysqlTruncate, text)).await
+            }
+            TableEvent::Dropped { table } => {
+                let record = TableRecord { state: TableState::Dropped, error: None };
+                self.tables.set(&table, record.clone());
+                self.ledger.set_table(&self.spec.name, &table, &record).await
+            }
+            TableEvent::Halted { table, error } => self.halt_table(&table, &error).await,
+        }
+    }
+
+    fn on_schema_change(&self, table: &str) -> OnSchemaChange {
+        let takes = |route: &&RouteSpec| Pattern::parse(&route.table).is_ok_and(|p| p.matches(table, true));
+        self.spec.routes.iter().find(takes).map_or(OnSchemaChange::Continue, |route| route.on_schema_change)
+    }
+
+    /// The table is `ok` again.
+    pub async fn clear_table(&self, table: &str) -> Result<()> {
+        let record = TableRecord { state: TableState::Ok, error: None };
+        if self.tables.get(table).is_some() {
+            self.tables.set(table, record.clone());
+            self.ledger.set_table(&self.spec.name, table, &record).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes down what is to be read and wakes the reader. Tables that are being read already are left alone.
+    pub async fn want_backfill(&self, tables: Vec<String>, sinks: Vec<String>) -> Result<i64> {
+        let name = &self.spec.name;
+        let (last, unfinished) = self.ledger.backfills(name).await?;
+        let sinks = if sinks.is_empty() { self.names[1..].to_vec() } else { sinks };
+        let run = last + 1;
+        for table in tables {
+            if unfinished.iter().any(|plan| plan.table == table && plan.sinks == sinks) {
+                continue;
+            }
+            let plan = BackfillTable {
+                run,
+                table,
+                sinks: sinks.clone(),
+                last: None,
+                estimate: 0,
+                planned: false,
+                finished: false,
+            };
+            self.ledger.set_backfill(name, &plan).await?;
+        }
+        self.backfills.want();
+        self.backfill_wanted.notify_one();
+        Ok(run)
+    }
+
+    /// Deliveries finished per second, over about the last second.
+    pub fn rate(&self) -> f64 {
+        let mut last = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, finished) = (now_millis(), self.finished.load(Ordering::Relaxed));
+        let elapsed = now - last.at;
+        if elapsed >= 1000 {
+            let per_second = (finished - last.finished) as f64 * 1000.0 / elapsed as f64;
+            *last = Rate { at: now, finished, per_second };
+        }
+        last.per_second
+    }
+}
+
+struct Rate {
+    at: i64,
+    finished: u64,
+    per_second: f64,
+}

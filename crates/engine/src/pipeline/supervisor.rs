@@ -1,0 +1,204 @@
+//! Starts a pipeline's tasks, keeps the stream alive over reconnects and pauses, and ends everything in an order that
+//! loses nothing: capture, dispatcher, lanes, last commit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::backfill::Backfill;
+use super::backoff::Backoff;
+use super::capture::{Capture, Left, Request};
+use super::control::{Control, Wish};
+use super::dispatch::{Dispatcher, Work};
+use super::handle::{Phase, PipelineHandle, PipelineParts};
+use super::port::{Lanes, Port};
+use super::shared::{Shared, SharedParts};
+use super::verdict::{Verdict, verdict};
+use super::{committer, lane};
+use crate::error::Result;
+use crate::ledger::{ROUTER, TableState};
+use crate::position::{Position, StoredPosition};
+use crate::route::RouteTable;
+use crate::sink::{Feeding, Sink};
+
+/// Batches between capture and the dispatcher.
+const WORK: usize = 4;
+/// Messages in front of a lane; what bounds memory is the budget, not this.
+const LANE: usize = 1024;
+/// How long a stop waits for sinks that do not answer. What they do not hold is read again at the next start.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Starts a pipeline. Fails only for what must be right before anything runs: the ledger and the routes.
+pub async fn spawn(parts: PipelineParts) -> Result<PipelineHandle> {
+    let PipelineParts { spec, source, sinks, ledger, phases } = parts;
+    ledger.forget_uncounted_letters(&spec.name).await?;
+    let record = ledger.pipeline(&spec.name).await?;
+    let names: Vec<String> = std::iter::once(ROUTER.to_owned()).chain(sinks.keys().cloned()).collect();
+    let routes = RouteTable::new(&spec, &names)?;
+    let (requests, asked) = mpsc::channel(64);
+    let checkpoints = record.checkpoints.clone();
+    let shared = Shared::new(SharedParts { spec, source, ledger, routes, phases, names, record, requests });
+    let ports = open_ports(&shared, sinks).await?;
+    shared.ports.set(ports).unwrap_or_else(|_| unreachable!("the ports are set once, here"));
+    tokio::spawn(Box::pin(supervise(Arc::clone(&shared), asked, checkpoints)));
+    Ok(PipelineHandle { shared })
+}
+
+async fn open_ports(shared: &Arc<Shared>, sinks: BTreeMap<String, Arc<dyn Sink>>) -> Result<Vec<Arc<Port>>> {
+    let mut ports = Vec::with_capacity(sinks.len());
+    for (index, (name, sink)) in sinks.into_iter().enumerate() {
+        ports.push(Port::open(index + 1, &name, sink, Arc::clone(shared)).await?);
+    }
+    Ok(ports)
+}
+
+async fn supervise(
+    shared: Arc<Shared>,
+    asked: mpsc::Receiver<Request>,
+    checkpoints: BTreeMap<String, StoredPosition>,
+) {
+    let mut lane_tasks = JoinSet::new();
+    let lanes = start_lanes(&shared, &mut lane_tasks);
+    let (work, queue) = mpsc::channel(WORK);
+    let dispatcher = tokio::spawn(Dispatcher::new(Arc::clone(&shared), lanes).run(queue));
+    let committer = tokio::spawn(committer::run(Arc::clone(&shared), Arc::clone(&shared.source)));
+    let backfill = tokio::spawn(
+        Backfill::new(
+            Arc::clone(&shared),
+            shared.source.reader(),
+            shared.requests.clone(),
+            Control::new(&shared.wish),
+        )
+        .run(Arc::clone(&shared.source)),
+    );
+    let lowest = lowest(&shared, &checkpoints);
+    if let Err(error) = stream(&shared, work, asked, lowest).await {
+        shared.halt(&error);
+    }
+    shared.streaming.store(false, Ordering::Relaxed);
+    (shared.phases)(Phase::Drain);
+    let drained = tokio::time::timeout(DRAIN, async {
+        drop(dispatcher.await);
+        while lane_tasks.join_next().await.is_some() {}
+    })
+    .await;
+    if drained.is_err() {
+        tracing::warn!(
+            pipeline = shared.spec.name,
+            "a target does not answer: what it lacks is read again at the next start"
+        );
+    }
+    lane_tasks.shutdown().await;
+    backfill.abort();
+    finish(&shared).await;
+    committer.abort();
+    shared.ended.send_replace(true);
+}
+
+/// Last commit, and the sinks are closed.
+async fn finish(shared: &Arc<Shared>) {
+    for port in shared.ports().iter().filter(|port| !port.health.halted()) {
+        match tokio::time::timeout(DRAIN, port.sink.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(sink = port.name, "{error}"),
+            Err(_) => tracing::warn!(sink = port.name, "did not close in time"),
+        }
+    }
+    if let Err(error) = committer::commit(shared, &*shared.source).await {
+        shared.halt(&error);
+    }
+}
+
+fn start_lanes(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) -> Vec<Option<Lanes>> {
+    let mut all = vec![None];
+    for port in shared.ports() {
+        let count = match port.feeding() {
+            Feeding::Lanes { lanes, .. } => lanes.max(1),
+            Feeding::CaptureOrder { .. } => 1,
+        };
+        let mut senders = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (sender, queue) = mpsc::channel(LANE);
+            tasks.spawn(lane::run(Arc::clone(port), queue));
+            senders.push(sender);
+        }
+        all.push(Some(Lanes { port: Arc::clone(port), senders }));
+    }
+    all
+}
+
+/// Where to read from: the lowest checkpoint of the sinks that have one.
+fn lowest(shared: &Shared, checkpoints: &BTreeMap<String, StoredPosition>) -> Option<StoredPosition> {
+    let ours = checkpoints.iter().filter(|(name, _)| shared.names.contains(name));
+    ours.map(|(_, position)| position).min_by_key(|p| p.version).cloned()
+}
+
+/// Streams until stop, over reconnects and pauses.
+async fn stream(
+    shared: &Arc<Shared>,
+    work: mpsc::Sender<Work>,
+    asked: mpsc::Receiver<Request>,
+    mut from: Option<StoredPosition>,
+) -> Result<()> {
+    let mut control = Control::new(&shared.wish);
+    let mut capture = Capture::new(Arc::clone(shared), work, asked);
+    let mut backoff = Backoff::default();
+    let mut begun = false;
+    while control.unpaused().await == Wish::Run {
+        let next = async {
+            let mut stream = shared.source.stream(from.as_ref()).await?;
+            shared.source_recovered();
+            capture.restart(stream.start());
+            if !std::mem::replace(&mut begun, true) {
+                begin(shared, &stream.start()).await?;
+            }
+            shared.streaming.store(true, Ordering::Relaxed);
+            backoff.reset();
+            capture.run(&mut *stream, &mut control).await
+        };
+        let left = next.await;
+        shared.streaming.store(false, Ordering::Relaxed);
+        from = capture.position().map(StoredPosition::from).or(from);
+        match left {
+            Ok(Left::Asked) => {}
+            Ok(Left::Closed) => return Ok(()),
+            Err(error) if verdict(&error) == Verdict::Retry => {
+                shared.source_failed(&error);
+                control.sleep(backoff.next()).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// First contact: sinks without a checkpoint get their first one, and what they lack is read.
+async fn begin(shared: &Arc<Shared>, start: &Position) -> Result<()> {
+    let new = shared.tracker.begin(start);
+    let (_, unfinished) = shared.ledger.backfills(&shared.spec.name).await?;
+    if !unfinished.is_empty() {
+        shared.backfills.want();
+        shared.backfill_wanted.notify_one();
+    }
+    let sinks: Vec<String> =
+        new.iter().filter(|index| **index > 0).map(|index| shared.names[*index].clone()).collect();
+    if !sinks.is_empty() && shared.spec.source.backfill {
+        let tables = first_tables(shared, &new).await?;
+        shared.want_backfill(tables, sinks).await?;
+    }
+    committer::commit(shared, &*shared.source).await
+}
+
+/// Tables that feed one of the new sinks.
+async fn first_tables(shared: &Arc<Shared>, new: &[usize]) -> Result<Vec<String>> {
+    let tables = shared.source.tables().await?;
+    let fed = tables.iter().filter(|schema| {
+        let halted = shared.tables.get(&schema.name).is_some_and(|r| r.state == TableState::Halted);
+        !halted && shared.routes.sinks_of(schema).iter().any(|sink| new.contains(sink))
+    });
+    Ok(fed.map(|schema| schema.name.to_string()).collect())
+}
