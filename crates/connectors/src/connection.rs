@@ -62,6 +62,12 @@ pub struct TlsOptions {
 }
 
 impl ConnectionSpec {
+    /// What `stdout` and `discard` stand on, which take no connection: named like their one scheme.
+    pub fn built_in(name: &str) -> ConnectionSpec {
+        let options = ConnectionOptions::default();
+        ConnectionSpec { name: name.to_owned(), url: format!("{name}:"), options }
+    }
+
     /// The URL's scheme.
     pub fn scheme(&self) -> &str {
         self.url.split_once(':').map_or("", |(scheme, _)| scheme)

@@ -14,3 +14,5 @@ pub mod registry;
 pub mod search;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(test)]
+pub(crate) mod testing;

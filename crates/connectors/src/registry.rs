@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use syncline_engine::error::Result;
+use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::ledger::Ledger;
 use syncline_engine::route::{PipelineSpec, TargetKind};
 use syncline_engine::sink::Sink;
@@ -33,18 +33,52 @@ pub fn source(
 ) -> Result<Arc<dyn Source>> {
     let _ = (pipeline, ledger);
     supports(connection, Role::Source)?;
-    Err(syncline_engine::error::Error::new(syncline_engine::error::Code::Internal, "no connector"))
+    Err(Error::new(Code::Internal, "no connector"))
 }
 
 /// Builds the sink of one connection for one pipeline. Connects to nothing yet. `kinds`: what its targets are.
+/// `stdout` and `discard` stand on [`ConnectionSpec::built_in`].
 pub fn sink(
     connection: &ConnectionSpec,
     pipeline: &PipelineSpec,
     kinds: &[TargetKind],
 ) -> Result<Arc<dyn Sink>> {
-    let _ = (pipeline, kinds);
-    supports(connection, Role::Source)?;
-    Err(syncline_engine::error::Error::new(syncline_engine::error::Code::Internal, "no connector"))
+    let _ = pipeline;
+    for kind in kinds {
+        supports(connection, Role::Target(*kind))?;
+    }
+    match connection.scheme() {
+        "stdout" => Ok(Arc::new(crate::console::StdoutSink::default())),
+        "discard" => Ok(Arc::new(crate::console::DiscardSink::default())),
+        _ => Err(no_sink(connection)),
+    }
+}
+
+/// Why nothing takes this connection as a sink.
+fn no_sink(connection: &ConnectionSpec) -> Error {
+    let (name, scheme) = (&connection.name, connection.scheme());
+    match feature_of(scheme) {
+        Some(feature) => {
+            let what = format!("connection `{name}`: this binary was built without `{scheme}:`");
+            Error::new(Code::ConfigFeature, what).fix(format!("build with --features {feature}"))
+        }
+        None => {
+            Error::new(Code::ConfigConnection, format!("connection `{name}`: `{scheme}:` cannot be a target"))
+        }
+    }
+}
+
+/// The feature that brings a scheme this program knows.
+fn feature_of(scheme: &str) -> Option<&'static str> {
+    Some(match scheme {
+        "redis" | "rediss" | "redis-sentinel" | "redis-cluster" => "redis",
+        "file" => "archive",
+        "s3" => "s3",
+        "sqlite" => "sqlite",
+        "elasticsearch" | "opensearch" => "search",
+        "mysql" => "mysql",
+        _ => return None,
+    })
 }
 
 /// Opens the ledger in the data folder (created if absent), locked against a second process.
@@ -67,10 +101,7 @@ pub fn ledger_shared(data: &std::path::Path) -> Result<Option<Arc<dyn Ledger>>> 
 }
 
 #[cfg(not(feature = "sqlite"))]
-fn no_ledger(data: &std::path::Path) -> syncline_engine::error::Error {
-    syncline_engine::error::Error::new(
-        syncline_engine::error::Code::ConfigFeature,
-        format!("{} needs the ledger", data.display()),
-    )
-    .fix("build with --features sqlite")
+fn no_ledger(data: &std::path::Path) -> Error {
+    Error::new(Code::ConfigFeature, format!("{} needs the ledger", data.display()))
+        .fix("build with --features sqlite")
 }

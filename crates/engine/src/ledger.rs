@@ -179,7 +179,8 @@ pub struct DeadLetter {
 pub enum Parked {
     /// It is the first at its address.
     New(i64),
-    /// It took the place of an older change.
+    /// It took the place of an older change (and has an id of its own). The older one is hidden, and removed by the commit
+    /// whose `parked` names this one.
     ReplacedOlder(i64),
     /// The same change (version) was there already: attempts added.
     Again(i64),
@@ -255,7 +256,8 @@ pub trait Ledger: Send + Sync {
     async fn forget_uncounted_letters(&self, pipeline: &str) -> Result<()>;
     /// Lists, oldest first.
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>>;
-    /// Removes by id and adds the counts, atomically (redriven, discarded, overtaken). Answers how many there were.
+    /// Removes by id and adds the counts, atomically (redriven, discarded, overtaken). Answers how many there were; if not
+    /// all of them, somebody else was faster: nothing is removed or counted then.
     async fn remove_dead_letters(
         &self,
         pipeline: &str,

@@ -122,6 +122,10 @@ pub trait Sink: Send + Sync {
     /// Proves that the target answers and may be written; called before the first `apply`, after each failure, and by `check`.
     async fn probe(&self) -> Result<()>;
 
+    /// Every finding about the target and its set-up (version, policy, space, analyzers) as it is now, with the observed
+    /// value and the exact fix; for `check` only, changes nothing. Empty when all is well.
+    async fn check(&self) -> Result<Vec<Error>>;
+
     /// Makes everything that was answered `Applied` durable and releases what is held; called at a clean stop.
     async fn close(&self) -> Result<()>;
 

@@ -148,6 +148,8 @@ codes! {
     HttpBind = 2201, Config, "the HTTP address cannot be used", "choose another address under `http.listen`";
     HttpDenied = 2202, Command, "the token is missing or lacks the scope", "send `Authorization: Bearer TOKEN` with the scope that is named";
     HttpRequest = 2203, Command, "the request cannot be understood", "see /openapi.json";
+    // 23xx: standard output
+    StdoutClosed = 2301, HaltPipeline, "standard output cannot be written", "keep the program that reads it running, then start again: syncline run FILE";
 }
 
 impl Code {

@@ -1,13 +1,22 @@
 //! From a captured row to what a sink applies: pattern → filter → transform → address → document.
 //! Pure functions of row and configuration; nothing here waits, retries or knows a vendor.
 
+mod address;
+mod cells;
+mod civil;
+mod decimal;
+mod expression;
+mod glob;
+mod key;
 pub mod overlap;
 pub mod pattern;
 pub mod router;
 pub mod spec;
+pub mod template;
 
 use std::sync::Arc;
 
+pub use key::{MAX_KEY, key_text};
 pub use pattern::{Pattern, Selection};
 pub use router::*;
 pub use spec::*;

@@ -2,6 +2,7 @@
 //! Whether a server folds case is the caller's knowledge; nothing here asks a catalog.
 
 use crate::error::{Code, Error, Result};
+use crate::route::glob::{self, Part};
 use crate::route::overlap::{Shape, shapes_overlap};
 
 /// A table name or a pattern of names. Matches a name as a whole.
@@ -10,13 +11,6 @@ pub struct Pattern {
     text: String,
     exact: Vec<Part>,
     folded: Vec<Part>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Char(char),
-    One,
-    Any,
 }
 
 impl Pattern {
@@ -32,7 +26,7 @@ impl Pattern {
 
     /// Whether the name matches; `fold_case` compares without case, as some servers do with table names.
     pub fn matches(&self, name: &str, fold_case: bool) -> bool {
-        if fold_case { glob(&self.folded, &fold(name)) } else { glob(&self.exact, name) }
+        if fold_case { glob::matches(&self.folded, &fold(name)) } else { glob::matches(&self.exact, name) }
     }
 
     /// Whether it is a plain name.
@@ -109,40 +103,6 @@ fn parts(text: &str) -> Vec<Part> {
         }
     }
     parts
-}
-
-/// Goes back to the last `*` only, so the time is bounded by pattern times name.
-fn glob(parts: &[Part], name: &str) -> bool {
-    let mut rest = name.chars();
-    let mut at = 0;
-    let mut retry: Option<(usize, std::str::Chars<'_>)> = None;
-    loop {
-        let before = rest.clone();
-        match (parts.get(at), rest.next()) {
-            (Some(Part::Any), _) => {
-                retry = Some((at, before.clone()));
-                rest = before;
-                at += 1;
-                continue;
-            }
-            (None, None) => return true,
-            (Some(Part::One), Some(_)) => {
-                at += 1;
-                continue;
-            }
-            (Some(Part::Char(wanted)), Some(c)) if *wanted == c => {
-                at += 1;
-                continue;
-            }
-            _ => {}
-        }
-        let Some((star, from)) = &mut retry else { return false };
-        if from.next().is_none() {
-            return false;
-        }
-        at = *star + 1;
-        rest = from.clone();
-    }
 }
 
 #[cfg(test)]

@@ -178,6 +178,11 @@ impl Ledger for SqliteLedger {
         self.writer.run(move |c| letters.iter().map(|letter| write::park(c, letter)).collect()).await
     }
 
+    async fn forget_uncounted_letters(&self, pipeline: &str) -> Result<()> {
+        let pipeline = pipeline.to_owned();
+        self.writer.run(move |c| write::forget_uncounted_letters(c, &pipeline)).await
+    }
+
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
         let filter = filter.clone();
         self.read(move |c| read::dead_letters(c, &filter)).await

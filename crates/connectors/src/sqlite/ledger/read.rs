@@ -139,8 +139,11 @@ pub fn chunks(c: &Connection, pipeline: &str, run: i64, table: &str) -> Result<V
 pub fn dead_letters(c: &Connection, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
     let sql =
         "SELECT id, pipeline, sink, table_name, target, address_target, address_id, key, error, message,
-                   attempts, first_at, last_at, version, change, original FROM dead_letter
-               WHERE (?1 IS NULL OR pipeline = ?1) AND (?2 IS NULL OR table_name = ?2)
+                   attempts, first_at, last_at, version, change, original FROM dead_letter AS l
+               WHERE NOT EXISTS (SELECT 1 FROM dead_letter AS newer WHERE newer.pipeline = l.pipeline
+                       AND newer.sink = l.sink AND newer.address_target = l.address_target
+                       AND newer.address_id = l.address_id AND newer.version > l.version)
+                   AND (?1 IS NULL OR pipeline = ?1) AND (?2 IS NULL OR table_name = ?2)
                    AND (?3 IS NULL OR sink = ?3) AND (?4 IS NULL OR id = ?4) AND (?5 IS NULL OR error = ?5)
                ORDER BY first_at, id LIMIT ?6";
     let limit = if filter.limit == 0 { -1 } else { i64::try_from(filter.limit).unwrap_or(-1) };

@@ -117,7 +117,8 @@ CREATE TABLE dead_letter (
     version         INTEGER NOT NULL,
     change          TEXT NOT NULL,
     original        BLOB NOT NULL,
-    UNIQUE (pipeline, sink, address_target, address_id)
+    counted         INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (pipeline, sink, address_target, address_id, version)
 ) STRICT;
 
 CREATE TABLE audit (

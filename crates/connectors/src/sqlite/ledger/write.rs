@@ -48,7 +48,11 @@ pub fn commit(c: &Connection, pipeline: &str, commit: &Commit) -> Result<()> {
         run(c, sql, params![pipeline, chunk.run, chunk.table, chunk.ordinal, sink])?;
     }
     for id in &commit.settled {
-        remove_letter(c, pipeline, *id)?;
+        remove_letter(c, pipeline, *id, true)?;
+    }
+    for id in &commit.parked {
+        run(c, "UPDATE dead_letter SET counted = 1 WHERE id = ?1 AND pipeline = ?2", params![id, pipeline])?;
+        remove_letter(c, pipeline, *id, false)?;
     }
     Ok(())
 }
@@ -174,11 +178,13 @@ pub fn set_chunk(c: &Connection, pipeline: &str, chunk: &Chunk) -> Result<()> {
     run(c, sql, values).map(drop)
 }
 
-/// Parks one letter; of two at one address the one with the higher version stays.
+/// Parks one letter. Of two at one address only the one with the higher version is shown; the other goes when a commit
+/// counts the newer one, because until then a kill takes the newer one back.
 pub fn park(c: &Connection, letter: &DeadLetter) -> Result<Parked> {
     seen(c, &letter.pipeline)?;
     let sql = "SELECT id, version, attempts, first_at FROM dead_letter
-               WHERE pipeline = ?1 AND sink = ?2 AND address_target = ?3 AND address_id = ?4";
+               WHERE pipeline = ?1 AND sink = ?2 AND address_target = ?3 AND address_id = ?4
+               ORDER BY version DESC LIMIT 1";
     let old: Option<(i64, i64, u32, i64)> = c
         .prepare_cached(sql)?
         .query_row(params![letter.pipeline, letter.sink, letter.address_target, letter.address_id], |r| {
@@ -198,8 +204,7 @@ pub fn park(c: &Connection, letter: &DeadLetter) -> Result<Parked> {
         run(c, sql, params![id, attempts, letter.last_at, letter.error, letter.message])?;
         return Ok(Parked::Again(id));
     }
-    // A new id, so that whoever is still busy with the older change cannot settle this one.
-    remove_letter(c, &letter.pipeline, id)?;
+    // Its id is its own, so that whoever is still busy with the older change cannot settle this one.
     insert_letter(c, letter, attempts, first_at).map(Parked::ReplacedOlder)
 }
 
@@ -230,8 +235,17 @@ fn insert_letter(c: &Connection, l: &DeadLetter, attempts: u32, first_at: i64) -
     Ok(c.last_insert_rowid())
 }
 
-fn remove_letter(c: &Connection, pipeline: &str, id: i64) -> Result<usize> {
-    run(c, "DELETE FROM dead_letter WHERE id = ?1 AND pipeline = ?2", params![id, pipeline])
+/// Removes the letters at a letter's address that are older than it, and (`whole`) itself.
+fn remove_letter(c: &Connection, pipeline: &str, id: i64, whole: bool) -> Result<()> {
+    let sql = "DELETE FROM dead_letter WHERE id IN (
+                   SELECT old.id FROM dead_letter AS l JOIN dead_letter AS old
+                       USING (pipeline, sink, address_target, address_id)
+                   WHERE l.id = ?1 AND l.pipeline = ?2 AND (old.version < l.version OR ?3 AND old.id = l.id))";
+    run(c, sql, params![id, pipeline, whole]).map(drop)
+}
+
+pub fn forget_uncounted_letters(c: &Connection, pipeline: &str) -> Result<()> {
+    run(c, "DELETE FROM dead_letter WHERE pipeline = ?1 AND NOT counted", params![pipeline]).map(drop)
 }
 
 /// All of the ids or none: counts made for letters that somebody else has settled must not be added twice.
@@ -251,7 +265,7 @@ pub fn remove_dead_letters(
     }
     if found == ids.len() as u64 {
         for id in &ids {
-            remove_letter(c, pipeline, *id)?;
+            remove_letter(c, pipeline, *id, true)?;
         }
         for (key, counts) in counts {
             add_counts(c, pipeline, key, counts)?;

@@ -75,3 +75,24 @@ async fn counts_of_a_settled_letter_are_added_once() {
     ledger.commit("shop", settle).await.unwrap();
     assert!(all(&ledger).await.is_empty());
 }
+
+#[tokio::test]
+async fn letters_that_no_commit_counted_are_forgotten_and_what_they_hid_comes_back() {
+    let data = tempfile::tempdir().unwrap();
+    let ledger = open(data.path());
+    let ids = async || all(&ledger).await.into_iter().map(|l| l.id).collect::<Vec<_>>();
+    ledger.add_dead_letters(vec![letter("a", 1), letter("b", 2)]).await.unwrap();
+    ledger.commit("shop", Commit { parked: vec![1], ..Commit::default() }).await.unwrap();
+    assert_eq!(ledger.add_dead_letters(vec![letter("a", 3)]).await.unwrap(), [Parked::ReplacedOlder(3)]);
+    assert_eq!(ids().await, [3, 2], "the newer one hides the older one");
+    ledger.forget_uncounted_letters("other").await.unwrap();
+    assert_eq!(ids().await, [3, 2]);
+    ledger.forget_uncounted_letters("shop").await.unwrap();
+    assert_eq!(ids().await, [1], "only what was counted is left");
+    assert_eq!(ledger.add_dead_letters(vec![letter("a", 3)]).await.unwrap(), [Parked::ReplacedOlder(4)]);
+    ledger.commit("shop", Commit { parked: vec![4], ..Commit::default() }).await.unwrap();
+    ledger.forget_uncounted_letters("shop").await.unwrap();
+    assert_eq!(ids().await, [4]);
+    assert_eq!(ledger.remove_dead_letters("shop", &[4], vec![]).await.unwrap(), 1);
+    assert!(ids().await.is_empty(), "nothing older stood behind it");
+}

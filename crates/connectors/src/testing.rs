@@ -1,0 +1,200 @@
+//! Deliveries made by hand, for the tests of sinks, and the addresses of the test servers.
+//! No sink's own logic lives here, and nothing of it is in the program.
+
+#![allow(dead_code)] // which parts are used depends on the features that are built
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use syncline_engine::change::{CaptureBatch, Change, Operation, Origin};
+use syncline_engine::error::Error;
+use syncline_engine::position::{Position, ResumeToken};
+use syncline_engine::route::{
+    OnSchemaChange, PipelineSpec, RouteSpec, SourceSpec, TargetKind, TargetPlan, TargetSpec,
+};
+use syncline_engine::row::{RowFormat, RowImage, RowVisitor};
+use syncline_engine::schema::{Column, ColumnKind, TableSchema};
+use syncline_engine::sink::{Address, Body, Counted, Delivery};
+use syncline_engine::version::Version;
+
+use crate::connection::{ConnectionOptions, ConnectionSpec};
+
+/// The address of a test server, from `SYNCLINE_TEST_<name>`.
+pub fn server(name: &str) -> String {
+    let variable = format!("SYNCLINE_TEST_{name}");
+    std::env::var(&variable).unwrap_or_else(|_| {
+        panic!(
+            "{variable} is not set: start the servers with tests/services/services.sh start all, \
+             then eval \"$(tests/services/services.sh env)\""
+        )
+    })
+}
+
+/// Differs between any two calls, in any test process: for keys, indices and folders of one test.
+pub fn unique(prefix: &str) -> String {
+    use std::hash::{BuildHasher, Hasher};
+    format!("{prefix}{:016x}", std::hash::RandomState::new().build_hasher().finish())
+}
+
+/// A connection with default options.
+pub fn connection(name: &str, url: &str) -> ConnectionSpec {
+    ConnectionSpec { name: name.into(), url: url.into(), options: ConnectionOptions::default() }
+}
+
+/// A target with nothing but the word it was given.
+pub fn target(kind: TargetKind, connection: &str, template: &str) -> TargetSpec {
+    TargetSpec {
+        connection: connection.into(),
+        kind,
+        template: template.into(),
+        id: None,
+        ttl: None,
+        tombstone_ttl: None,
+        hash: false,
+        invalidate: false,
+        settings: serde_json::Map::new(),
+        mapping: Default::default(),
+    }
+}
+
+/// A route of `shop.orders` to these targets.
+pub fn route(targets: Vec<TargetSpec>) -> RouteSpec {
+    RouteSpec {
+        table: "shop.orders".into(),
+        key: None,
+        filters: vec![],
+        transforms: vec![],
+        only: None,
+        partition_by: None,
+        on_schema_change: OnSchemaChange::Reread,
+        on_drop_delete: false,
+        accept_cascade: false,
+        zero_date_text: false,
+        targets,
+    }
+}
+
+/// A pipeline with these routes.
+pub fn pipeline(name: &str, routes: Vec<RouteSpec>) -> PipelineSpec {
+    PipelineSpec {
+        name: name.into(),
+        source: SourceSpec {
+            connection: "shop".into(),
+            tables: vec!["shop.*".into()],
+            exclude: vec![],
+            server_id: None,
+            backfill: true,
+            chunk_rows: 10_000,
+            chunk_workers: 1,
+            max_rows_per_second: None,
+        },
+        tenant: None,
+        routes,
+        max_dead_letters: 100,
+        memory: 64 << 20,
+    }
+}
+
+/// The plan of a target that is alone in its route.
+pub fn plan(spec: TargetSpec) -> Arc<TargetPlan> {
+    let route = Arc::new(route(vec![spec.clone()]));
+    Arc::new(TargetPlan { id: 0, label: spec.connection.clone(), route, spec })
+}
+
+/// A table with the key `id` and a text column.
+pub fn schema(name: &str) -> TableSchema {
+    let (database, table) = name.split_once('.').expect("a name is database.table");
+    let column = |name: &str, kind, nullable| Column { name: name.into(), kind, nullable };
+    let columns = vec![
+        column("id", ColumnKind::Integer { bits: 64, unsigned: false }, false),
+        column("title", ColumnKind::Text { length: None }, true),
+    ];
+    TableSchema::new(database, table, columns, vec![0])
+}
+
+/// `{json}` at the address.
+pub fn document(plan: &Arc<TargetPlan>, target: &str, id: &str, version: Version, json: &str) -> Delivery {
+    let body = Body::Document(Bytes::copy_from_slice(json.as_bytes()));
+    delivery(plan, (target, id), body, "shop.orders", Operation::Update, version)
+}
+
+/// Nothing at the address.
+pub fn absent(plan: &Arc<TargetPlan>, target: &str, id: &str, version: Version) -> Delivery {
+    delivery(plan, (target, id), Body::Absent, "shop.orders", Operation::Delete, version)
+}
+
+/// A change line for targets that keep them all.
+pub fn line(
+    plan: &Arc<TargetPlan>,
+    target: &str,
+    operation: Operation,
+    version: Version,
+    json: &str,
+) -> Delivery {
+    let body = Body::Line(Bytes::copy_from_slice(json.as_bytes()));
+    delivery(plan, (target, ""), body, "shop.orders", operation, version)
+}
+
+/// Any delivery of any table.
+pub fn delivery(
+    plan: &Arc<TargetPlan>,
+    (target, id): (&str, &str),
+    body: Body,
+    table: &str,
+    operation: Operation,
+    version: Version,
+) -> Delivery {
+    Delivery {
+        plan: plan.clone(),
+        address: Address { target: target.into(), id: id.into() },
+        body,
+        version,
+        batch: Arc::new(batch(table, operation, version)),
+        index: 0,
+        counted: Counted::Delivery,
+        coerced: 0,
+    }
+}
+
+fn batch(table: &str, operation: Operation, version: Version) -> CaptureBatch {
+    let image = RowImage { bytes: Bytes::new(), format: Arc::new(NoColumns) };
+    let change = Change {
+        schema: Arc::new(schema(table)),
+        operation,
+        before: (operation == Operation::Delete).then(|| image.clone()),
+        after: (operation != Operation::Delete).then_some(image),
+        version,
+        before_version: version,
+        offset: version.offset(),
+        origin: Arc::new(Origin { server_id: 1, file: "test".into(), gtid: None, committed_at: 0 }),
+    };
+    let position = Position { version, token: Arc::new(Token(version)) };
+    CaptureBatch {
+        changes: vec![change],
+        start: position.clone(),
+        resume: position,
+        source_time: None,
+        caught_up: false,
+        bytes: 0,
+        permit: None,
+    }
+}
+
+struct NoColumns;
+
+impl RowFormat for NoColumns {
+    fn visit(&self, _image: &[u8], _visitor: &mut dyn RowVisitor) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+struct Token(Version);
+
+impl ResumeToken for Token {
+    fn encode(&self) -> String {
+        self.0.to_string()
+    }
+    fn text(&self) -> String {
+        self.0.to_string()
+    }
+}
