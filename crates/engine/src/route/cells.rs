@@ -51,56 +51,10 @@ impl Cells {
     /// Keeps a value.
     pub fn set(&mut self, slot: usize, value: Value<'_>) {
         let start = self.text.len();
-        let class = self.write(value);
+        let class = write_text(&mut self.text, value);
         if let Some(cell) = self.cells.get_mut(slot) {
             *cell = Cell { class, start, end: self.text.len() };
         }
-    }
-
-    fn write(&mut self, value: Value<'_>) -> Class {
-        let out = &mut self.text;
-        match value {
-            Value::Null => return Class::Null,
-            Value::Float(v) if !v.is_finite() => return Class::Null,
-            Value::Double(v) if !v.is_finite() => return Class::Null,
-            Value::Int(_) | Value::UInt(_) | Value::Float(_) | Value::Double(_) => {
-                json::write_value(out, value);
-                return Class::Number;
-            }
-            Value::Decimal(v) => {
-                out.extend_from_slice(v.as_bytes());
-                return Class::Decimal;
-            }
-            Value::Text(v) => out.extend_from_slice(v.as_bytes()),
-            Value::Set(labels) => {
-                for (n, label) in labels.iter().enumerate() {
-                    if n > 0 {
-                        out.push(b',');
-                    }
-                    out.extend_from_slice(label.as_bytes());
-                }
-                return Class::Set;
-            }
-            Value::Bytes(v) => json::write_base64(out, v),
-            Value::Date(date) => {
-                json::write_date(out, date);
-                return Class::Date;
-            }
-            Value::DateTime { date, time, utc } => {
-                json::write_datetime(out, date, time, utc);
-                return Class::Date;
-            }
-            Value::Time { negative, time } => json::write_time(out, negative, time),
-            Value::ZeroDate(v) => {
-                out.extend_from_slice(v.as_bytes());
-                return Class::ZeroDate;
-            }
-            Value::Json(_) | Value::Geometry { .. } | Value::Vector(_) => {
-                json::write_value(out, value);
-                return Class::Json;
-            }
-        }
-        Class::Text
     }
 
     /// What the slot holds.
@@ -138,6 +92,52 @@ impl Cells {
     fn bytes(&self, slot: usize) -> &[u8] {
         self.cells.get(slot).and_then(|cell| self.text.get(cell.start..cell.end)).unwrap_or_default()
     }
+}
+
+/// Appends the value's canonical text and answers what it is. Nothing is appended for null and for NaN and infinities.
+pub(crate) fn write_text(out: &mut Vec<u8>, value: Value<'_>) -> Class {
+    match value {
+        Value::Null => return Class::Null,
+        Value::Float(v) if !v.is_finite() => return Class::Null,
+        Value::Double(v) if !v.is_finite() => return Class::Null,
+        Value::Int(_) | Value::UInt(_) | Value::Float(_) | Value::Double(_) => {
+            json::write_value(out, value);
+            return Class::Number;
+        }
+        Value::Decimal(v) => {
+            out.extend_from_slice(v.as_bytes());
+            return Class::Decimal;
+        }
+        Value::Text(v) => out.extend_from_slice(v.as_bytes()),
+        Value::Set(labels) => {
+            for (n, label) in labels.iter().enumerate() {
+                if n > 0 {
+                    out.push(b',');
+                }
+                out.extend_from_slice(label.as_bytes());
+            }
+            return Class::Set;
+        }
+        Value::Bytes(v) => json::write_base64(out, v),
+        Value::Date(date) => {
+            json::write_date(out, date);
+            return Class::Date;
+        }
+        Value::DateTime { date, time, utc } => {
+            json::write_datetime(out, date, time, utc);
+            return Class::Date;
+        }
+        Value::Time { negative, time } => json::write_time(out, negative, time),
+        Value::ZeroDate(v) => {
+            out.extend_from_slice(v.as_bytes());
+            return Class::ZeroDate;
+        }
+        Value::Json(_) | Value::Geometry { .. } | Value::Vector(_) => {
+            json::write_value(out, value);
+            return Class::Json;
+        }
+    }
+    Class::Text
 }
 
 /// Which columns are kept, and in which slot.

@@ -4,18 +4,24 @@
 mod address;
 mod cells;
 mod civil;
+mod date;
 mod decimal;
 mod expression;
+mod fields;
+mod geojson;
 mod glob;
 mod key;
 pub mod overlap;
 pub mod pattern;
+mod project;
 pub mod router;
 pub mod spec;
 pub mod template;
+mod transform;
 
 use std::sync::Arc;
 
+pub use fields::{Field, FieldKind, fields, missing_fields};
 pub use key::{MAX_KEY, key_text};
 pub use pattern::{Pattern, Selection};
 pub use router::*;
