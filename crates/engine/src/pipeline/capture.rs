@@ -108,9 +108,10 @@ impl Capture {
 
     /// A new stream begins at `position`. A transaction that was open comes again, so its pieces are not counted;
     /// reads that were under way begin again.
-    pub fn restart(&mut self, position: Position) {
+    pub async fn restart(&mut self, position: Position) {
         if std::mem::take(&mut self.open_transaction) {
-            self.shared.tracker.restart_open_transaction();
+            // Behind the pieces that are still queued. A dispatcher that is gone needs to know nothing.
+            self.work.send(Work::Restart).await.unwrap_or_else(|_| tracing::debug!("no dispatcher"));
         }
         self.windows.void_all();
         for held in self.held.drain(..) {

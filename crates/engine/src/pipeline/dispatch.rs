@@ -21,6 +21,8 @@ use crate::version::Version;
 pub(crate) enum Work {
     /// Changes of the stream.
     Stream(CaptureBatch),
+    /// The transaction that is open begins again: what came of it so far is not counted.
+    Restart,
     /// Rows of a chunk, for the sinks of these indices.
     Chunk { batch: CaptureBatch, key: ChunkKey, sinks: Arc<Vec<usize>>, last: bool },
     /// A parked row, read again, for the sink that refused it; `Absent` at the address if the batch has no row.
@@ -68,6 +70,10 @@ impl Dispatcher {
                 let unit = Unit::Stream { start: batch.start.clone(), resume: batch.resume.clone() };
                 let all: Vec<usize> = (0..self.lanes.len()).collect();
                 self.route(batch, unit, &all).await
+            }
+            Work::Restart => {
+                self.shared.tracker.restart_open_transaction();
+                Ok(())
             }
             Work::Chunk { batch, key, sinks, last } => {
                 self.route(batch, Unit::Chunk(key.clone()), &sinks).await?;

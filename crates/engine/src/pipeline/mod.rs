@@ -24,6 +24,8 @@ mod supervisor;
 mod tables;
 mod ticket;
 mod tracker;
+#[cfg(test)]
+mod tracker_tests;
 mod verdict;
 mod window;
 

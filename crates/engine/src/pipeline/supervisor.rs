@@ -152,7 +152,7 @@ async fn stream(
         let next = async {
             let mut stream = shared.source.stream(from.as_ref()).await?;
             shared.source_recovered();
-            capture.restart(stream.start());
+            capture.restart(stream.start()).await;
             if !std::mem::replace(&mut begun, true) {
                 begin(shared, &stream.start()).await?;
             }

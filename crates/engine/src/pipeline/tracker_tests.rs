@@ -1,0 +1,120 @@
+//! The rules of checkpoints and counters, on tickets made by hand.
+
+use std::sync::Arc;
+
+use super::ticket::{Tallies, Ticket, Unit};
+use super::tracker::Tracker;
+use crate::ledger::{ChunkKey, Commit, PipelineRecord};
+use crate::position::{Position, ResumeToken};
+use crate::version::Version;
+
+struct Token(u64);
+
+impl ResumeToken for Token {
+    fn encode(&self) -> String {
+        self.0.to_string()
+    }
+    fn text(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+fn at(n: u64) -> Position {
+    Position { version: Version::from_number(0, n), token: Arc::new(Token(n)) }
+}
+
+fn tracker() -> Tracker {
+    Tracker::new(&["a".to_owned()], &PipelineRecord::default())
+}
+
+/// A ticket with one delivery under way.
+fn ticket(tracker: &Tracker, unit: Unit) -> Arc<Ticket> {
+    let ticket = Ticket::new(unit);
+    tracker.push(0, &ticket);
+    ticket.expect(1);
+    let mut tallies = Tallies::default();
+    tallies.of(&"t".into()).accepted = 1;
+    ticket.settle(0, &mut tallies);
+    ticket.close();
+    ticket
+}
+
+fn stream(tracker: &Tracker, start: u64, resume: u64) -> Arc<Ticket> {
+    ticket(tracker, Unit::Stream { start: at(start), resume: at(resume) })
+}
+
+fn apply(ticket: &Ticket) {
+    let mut tallies = Tallies::default();
+    tallies.of(&"t".into()).applied = 1;
+    ticket.settle(1, &mut tallies);
+}
+
+fn checkpoint(commit: &Commit) -> Option<&str> {
+    commit.checkpoints.first().map(|(_, position)| position.token.as_str())
+}
+
+#[test]
+fn the_checkpoint_is_the_lowest_unfinished_position() {
+    let tracker = tracker();
+    let (one, two) = (stream(&tracker, 1, 2), stream(&tracker, 2, 3));
+    apply(&two);
+    assert!(tracker.take_commit().is_none(), "the first is unfinished");
+    apply(&one);
+    let commit = tracker.take_commit().expect("both are finished");
+    assert_eq!(checkpoint(&commit), Some("3"));
+    assert_eq!(commit.counts[0].1.applied, 2);
+    assert!(tracker.take_commit().is_none(), "nothing is written twice");
+}
+
+#[test]
+fn pieces_of_a_transaction_count_when_its_end_is_durable() {
+    let tracker = tracker();
+    let (one, two) = (stream(&tracker, 5, 5), stream(&tracker, 5, 6));
+    apply(&one);
+    let counted = tracker.take_commit().map_or(0, |commit| commit.counts.len());
+    assert_eq!(counted, 0, "its end has not come");
+    apply(&two);
+    let commit = tracker.take_commit().expect("the transaction is whole");
+    assert_eq!((checkpoint(&commit), commit.counts[0].1.accepted), (Some("6"), 2));
+}
+
+#[test]
+fn a_transaction_that_starts_over_counts_once() {
+    let tracker = tracker();
+    let (finished, flying) = (stream(&tracker, 5, 5), stream(&tracker, 5, 5));
+    apply(&finished);
+    drop(tracker.take_commit());
+    tracker.restart_open_transaction();
+    apply(&flying);
+    apply(&stream(&tracker, 5, 6));
+    let commit = tracker.take_commit().expect("the transaction is whole");
+    let counts = &commit.counts[0].1;
+    assert_eq!((counts.accepted, counts.applied), (1, 1));
+}
+
+#[test]
+fn chunks_do_not_hold_the_checkpoint() {
+    let tracker = tracker();
+    let key = ChunkKey { run: 1, table: "t".into(), ordinal: 0 };
+    let chunk = ticket(&tracker, Unit::Chunk(key.clone()));
+    apply(&stream(&tracker, 1, 2));
+    assert_eq!(tracker.take_commit().as_ref().and_then(checkpoint), Some("2"));
+    apply(&chunk);
+    assert!(tracker.take_commit().is_none(), "more rows of the chunk may come");
+    tracker.close_chunk(0, &key);
+    let commit = tracker.take_commit().expect("the chunk is done");
+    assert_eq!(commit.chunks, [("a".to_owned(), key)]);
+    assert_eq!(commit.counts[0].1.applied, 1);
+}
+
+#[test]
+fn an_abandoned_sink_keeps_its_checkpoint() {
+    let tracker = tracker();
+    apply(&stream(&tracker, 1, 2));
+    drop(tracker.take_commit());
+    let flying = stream(&tracker, 2, 3);
+    tracker.abandon(0);
+    apply(&flying);
+    assert!(tracker.take_commit().is_none());
+    assert_eq!(tracker.lowest().map(|p| p.token), Some("2".to_owned()));
+}
