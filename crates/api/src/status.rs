@@ -1,0 +1,109 @@
+//! The shape `status`: states, lag, rate and the balance of every table.
+//! `accepted = applied + superseded + filtered + dead + in_flight` holds for each table; nobody computes one from the rest.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::ErrorBody;
+
+/// What `syncline status --json` prints and `GET /v1/pipelines` answers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    pub pipelines: Vec<PipelineStatus>,
+}
+
+/// One pipeline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PipelineStatus {
+    pub name: String,
+    /// `starting`, `backfilling`, `streaming`, `degraded`, `paused`, `halted` or `stopped`.
+    pub state: String,
+    /// The lowest checkpoint, in the source's words.
+    pub position: Option<String>,
+    /// The source epoch: the high part of every version.
+    pub epoch: u16,
+    /// Seconds between the commit of the newest applied change and now; 0 when idle, null when it does not run.
+    pub lag_seconds: Option<f64>,
+    /// Deliveries finished per second.
+    pub rate_per_second: f64,
+    pub tables: Vec<TableStatus>,
+    pub sinks: Vec<SinkStatus>,
+    /// Dead letters that wait for a person.
+    pub dead_letters: u64,
+    /// When it was last verified; null if never.
+    pub verified_at: Option<String>,
+    /// Rows that differed then; null if it was never verified.
+    pub drift: Option<u64>,
+    /// Tables that are being read again.
+    #[serde(default)]
+    pub backfill: Vec<BackfillStatus>,
+    /// What keeps the pipeline from running.
+    #[serde(default)]
+    pub error: Option<ErrorBody>,
+}
+
+/// One table; counts are sums over the sinks since the pipeline's first start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TableStatus {
+    /// `database.table`.
+    pub table: String,
+    /// `ok`, `halted`, `dropped` or `stale`.
+    pub state: String,
+    /// Why it halted.
+    #[schema(value_type = Option<ErrorBody>)]
+    pub error: Option<serde_json::Value>,
+    /// Deliveries handed to the sinks, filtered ones included.
+    pub accepted: u64,
+    /// Durable in their targets.
+    pub applied: u64,
+    /// Overtaken by a newer change of the same document.
+    pub superseded: u64,
+    /// Kept out, by the name of the rule.
+    pub filtered: BTreeMap<String, u64>,
+    /// Refused for good.
+    pub dead: i64,
+    /// On the way.
+    pub in_flight: u64,
+    /// Values that had to be changed to fit (zero dates).
+    pub coerced: u64,
+}
+
+/// One sink.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SinkStatus {
+    /// The connection's name.
+    pub connection: String,
+    /// `ok`, `retrying` or `halted`.
+    pub state: String,
+    /// Since when it is tried again and again; null if all is well.
+    pub retrying_since: Option<String>,
+    pub error: Option<ErrorBody>,
+    /// Its checkpoint, in the source's words.
+    #[serde(default)]
+    pub position: Option<String>,
+    /// Requests tried again since the start.
+    #[serde(default)]
+    pub retries: u64,
+    /// Deliveries queued in front of it.
+    #[serde(default)]
+    pub queued: u64,
+    /// Whether it is the reason why the source is read more slowly.
+    #[serde(default)]
+    pub holds_back: bool,
+}
+
+/// One table of a running backfill.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BackfillStatus {
+    /// Rises with each request.
+    pub run: i64,
+    pub table: String,
+    pub rows: u64,
+    /// The table's size as the source estimates it; 0 if unknown.
+    pub estimate: u64,
+    pub rows_per_second: f64,
+    pub eta_seconds: Option<f64>,
+    pub finished: bool,
+}

@@ -1,0 +1,1 @@
+//! Every code has its page and every page its code.

@@ -1,0 +1,146 @@
+//! `/v1/dead-letters`: list them, try them again at the sink that refused them, give them up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::{Extension, Json};
+use syncline_api as api;
+use syncline_engine::error::{Code, Error};
+use syncline_engine::ledger::{CountKey, Counts, DeadLetterFilter, Ledger};
+use syncline_engine::pipeline::RedriveReport;
+
+use super::access::Actor;
+use super::pipelines::audit;
+use super::problem::Refusal;
+use super::{Shared, request};
+use crate::shape;
+
+/// So many are listed unless asked otherwise.
+const USUAL: u32 = 1000;
+/// And never more than this in one answer.
+const MOST: u32 = 10_000;
+
+/// Dead letters, oldest first.
+#[utoipa::path(get, path = "/v1/dead-letters", tag = "dead letters", params(api::DeadLetterQuery), responses((status = 200, body = api::DeadLetters), (status = "default", body = api::Problem)))]
+pub async fn list(
+    State(shared): State<Arc<Shared>>,
+    query: Result<Query<api::DeadLetterQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<api::DeadLetters>, Refusal> {
+    let Query(query) =
+        query.map_err(|e| Error::new(Code::HttpRequest, "the query cannot be read").cause(e))?;
+    Ok(Json(listed(&*shared.ledger, &query).await?))
+}
+
+/// Lists from a ledger.
+pub async fn listed(ledger: &dyn Ledger, query: &api::DeadLetterQuery) -> Result<api::DeadLetters, Error> {
+    let limit = query.limit.unwrap_or(USUAL).min(MOST) as usize;
+    let mut letters = ledger.dead_letters(&shape::filter(query, limit + 1)).await?;
+    let truncated = letters.len() > limit;
+    letters.truncate(limit);
+    let dead_letters = letters.into_iter().map(shape::dead_letter).collect();
+    Ok(api::DeadLetters { dead_letters, truncated })
+}
+
+/// Reads the rows again and tries them at the sink that refused them.
+#[utoipa::path(post, path = "/v1/dead-letters/redrive", tag = "dead letters", request_body = api::DeadLetterAction, responses((status = 200, body = api::RedriveReport), (status = "default", body = api::Problem)))]
+pub async fn redrive(
+    State(shared): State<Arc<Shared>>,
+    Extension(actor): Extension<Actor>,
+    body: Bytes,
+) -> Result<Json<api::RedriveReport>, Refusal> {
+    let action: api::DeadLetterAction = request::json(&body)?;
+    if let Some(name) = &action.pipeline {
+        shared.pipeline(name)?;
+    }
+    let filter = filter(&action);
+    let mut sum = RedriveReport::default();
+    for pipeline in &shared.pipelines {
+        if action.pipeline.as_deref().is_some_and(|p| p != pipeline.name()) {
+            continue;
+        }
+        if !action.dry_run {
+            audit(&*shared.ledger, &actor.0, "redrive", pipeline.name(), &action).await?;
+        }
+        let filter = DeadLetterFilter { pipeline: Some(pipeline.name().to_owned()), ..filter.clone() };
+        // In a task of its own: a client that hangs up does not stop it half-way.
+        let (pipeline, dry_run) = (pipeline.clone(), action.dry_run);
+        let task = tokio::spawn(async move { pipeline.redrive(&filter, dry_run).await });
+        let report =
+            task.await.map_err(|e| Error::new(Code::Internal, "the redrive broke off").cause(e))??;
+        sum.selected += report.selected;
+        sum.applied += report.applied;
+        sum.superseded += report.superseded;
+        sum.failed.extend(report.failed);
+    }
+    Ok(Json(shape::redrive(sum, action.dry_run)))
+}
+
+/// Gives dead letters up: they leave the list and count as superseded.
+#[utoipa::path(post, path = "/v1/dead-letters/discard", tag = "dead letters", request_body = api::DeadLetterAction, responses((status = 200, body = api::DiscardReport), (status = "default", body = api::Problem)))]
+pub async fn discard(
+    State(shared): State<Arc<Shared>>,
+    Extension(actor): Extension<Actor>,
+    body: Bytes,
+) -> Result<Json<api::DiscardReport>, Refusal> {
+    let action: api::DeadLetterAction = request::json(&body)?;
+    if let Some(name) = &action.pipeline {
+        shared.pipeline(name)?;
+    }
+    let mut report = api::DiscardReport { dry_run: action.dry_run, ..Default::default() };
+    for pipeline in &shared.pipelines {
+        if action.pipeline.as_deref().is_some_and(|p| p != pipeline.name()) {
+            continue;
+        }
+        let filter = DeadLetterFilter { pipeline: Some(pipeline.name().to_owned()), ..filter(&action) };
+        if action.dry_run {
+            report.selected += shared.ledger.dead_letters(&filter).await?.len() as u64;
+            continue;
+        }
+        audit(&*shared.ledger, &actor.0, "discard", pipeline.name(), &action).await?;
+        let discarded = pipeline.discard(&filter).await?;
+        report.selected += discarded;
+        report.discarded += discarded;
+    }
+    Ok(Json(report))
+}
+
+/// Discards in the ledger of a file that no process runs. Letters above the checkpoint are not part of the balance yet:
+/// their changes come again, so they are forgotten instead.
+pub async fn discarded(
+    ledger: &dyn Ledger,
+    pipeline: &str,
+    action: &api::DeadLetterAction,
+) -> Result<api::DiscardReport, Error> {
+    ledger.forget_uncounted_letters(pipeline).await?;
+    let wanted = DeadLetterFilter { pipeline: Some(pipeline.to_owned()), ..filter(action) };
+    let letters = ledger.dead_letters(&wanted).await?;
+    let selected = letters.len() as u64;
+    if action.dry_run || letters.is_empty() {
+        return Ok(api::DiscardReport { selected, discarded: 0, dry_run: action.dry_run });
+    }
+    audit(ledger, "local", "discard", pipeline, action).await?;
+    let mut counts = BTreeMap::<CountKey, Counts>::new();
+    for letter in &letters {
+        let key = CountKey { sink: letter.sink.clone(), table: letter.table.clone() };
+        let given_up = Counts { dead: -1, superseded: 1, ..Default::default() };
+        counts.entry(key).or_default().add(&given_up);
+    }
+    let ids: Vec<i64> = letters.iter().map(|l| l.id).collect();
+    let discarded = ledger.remove_dead_letters(pipeline, &ids, counts.into_iter().collect()).await?;
+    Ok(api::DiscardReport { selected, discarded, dry_run: false })
+}
+
+/// What an action is for: all that match, without a limit.
+fn filter(action: &api::DeadLetterAction) -> DeadLetterFilter {
+    let query = api::DeadLetterQuery {
+        pipeline: action.pipeline.clone(),
+        table: action.table.clone(),
+        sink: action.sink.clone(),
+        id: action.id,
+        error: action.error.clone(),
+        limit: None,
+    };
+    shape::filter(&query, 0)
+}

@@ -1,0 +1,221 @@
+//! From the engine's and the ledger's own structures to the shapes users read (`syncline_api`), and back for what they
+//! send. The only place where the two meet: nothing is computed here that the engine should know.
+
+use syncline_api as api;
+use syncline_engine::error::{Code, Error, Place};
+use syncline_engine::ledger::{Counts, DeadLetter, DeadLetterFilter, PipelineRecord, ROUTER, TableState};
+use syncline_engine::pipeline::{BackfillStatus, PipelineStatus, RedriveReport, SinkStatus, TableStatus};
+
+/// A running pipeline.
+pub fn pipeline(status: PipelineStatus) -> api::PipelineStatus {
+    api::PipelineStatus {
+        name: status.name,
+        state: status.state.name().to_owned(),
+        position: status.position,
+        epoch: status.epoch,
+        lag_seconds: Some(status.lag_seconds),
+        rate_per_second: status.rate_per_second,
+        tables: status.tables.into_iter().map(table).collect(),
+        sinks: status.sinks.into_iter().map(sink).collect(),
+        dead_letters: status.dead_letters,
+        verified_at: None,
+        drift: None,
+        backfill: status.backfill.into_iter().map(backfill).collect(),
+        error: status.error.as_ref().map(error_body),
+    }
+}
+
+fn table(status: TableStatus) -> api::TableStatus {
+    counted(status.table, status.state, status.error, &status.counts, status.in_flight)
+}
+
+fn counted(
+    table: String,
+    state: TableState,
+    error: Option<serde_json::Value>,
+    counts: &Counts,
+    in_flight: u64,
+) -> api::TableStatus {
+    api::TableStatus {
+        table,
+        state: table_state(state).to_owned(),
+        error,
+        accepted: counts.accepted,
+        applied: counts.applied,
+        superseded: counts.superseded,
+        filtered: counts.filtered.clone(),
+        dead: counts.dead,
+        in_flight,
+        coerced: counts.coerced,
+    }
+}
+
+/// The word in JSON.
+pub fn table_state(state: TableState) -> &'static str {
+    match state {
+        TableState::Ok => "ok",
+        TableState::Halted => "halted",
+        TableState::Dropped => "dropped",
+        TableState::Stale => "stale",
+    }
+}
+
+fn sink(status: SinkStatus) -> api::SinkStatus {
+    api::SinkStatus {
+        connection: status.connection,
+        state: status.state.name().to_owned(),
+        retrying_since: status.retrying_since.map(moment),
+        error: status.error.as_ref().map(error_body),
+        position: status.position,
+        retries: status.retries,
+        queued: status.queued,
+        holds_back: status.holds_back,
+    }
+}
+
+fn backfill(status: BackfillStatus) -> api::BackfillStatus {
+    api::BackfillStatus {
+        run: status.run,
+        table: status.table,
+        rows: status.rows,
+        estimate: status.estimate,
+        rows_per_second: status.rows_per_second,
+        eta_seconds: status.eta_seconds,
+        finished: status.finished,
+    }
+}
+
+/// A pipeline that does not run, as the ledger knows it. Counters were committed with the checkpoint: nothing is in flight.
+pub fn stopped(name: &str, record: &PipelineRecord, dead_letters: u64) -> api::PipelineStatus {
+    let lowest = record.checkpoints.values().min_by_key(|p| p.version);
+    api::PipelineStatus {
+        name: name.to_owned(),
+        state: "stopped".to_owned(),
+        position: lowest.map(|p| p.text.clone()),
+        epoch: record.epoch,
+        lag_seconds: None,
+        rate_per_second: 0.0,
+        tables: recorded_tables(record),
+        sinks: recorded_sinks(record),
+        dead_letters,
+        verified_at: None,
+        drift: None,
+        backfill: Vec::new(),
+        error: None,
+    }
+}
+
+fn recorded_tables(record: &PipelineRecord) -> Vec<api::TableStatus> {
+    let mut sums = std::collections::BTreeMap::<String, Counts>::new();
+    for (key, counts) in &record.counts {
+        sums.entry(key.table.clone()).or_default().add(counts);
+    }
+    for table in record.tables.keys() {
+        sums.entry(table.clone()).or_default();
+    }
+    let describe = |(table, counts): (String, Counts)| {
+        let known = record.tables.get(&table);
+        let state = known.map_or(TableState::Ok, |r| r.state);
+        let error = known.and_then(|r| r.error.clone());
+        counted(table, state, error, &counts, 0)
+    };
+    sums.into_iter().map(describe).collect()
+}
+
+fn recorded_sinks(record: &PipelineRecord) -> Vec<api::SinkStatus> {
+    let named = record.checkpoints.iter().filter(|(sink, _)| sink.as_str() != ROUTER);
+    named
+        .map(|(connection, position)| api::SinkStatus {
+            connection: connection.clone(),
+            state: "ok".to_owned(),
+            retrying_since: None,
+            error: None,
+            position: Some(position.text.clone()),
+            retries: 0,
+            queued: 0,
+            holds_back: false,
+        })
+        .collect()
+}
+
+/// An error as users read it.
+pub fn error_body(error: &Error) -> api::ErrorBody {
+    api::ErrorBody {
+        code: error.code().to_string(),
+        message: error.message().to_owned(),
+        cause: error.cause_text().map(str::to_owned),
+        fix: error.fix_text().to_owned(),
+        place: error.place().map(|p| api::Place { file: p.file.clone(), line: p.line, column: p.column }),
+    }
+}
+
+/// An error as another process told it.
+pub fn error_from(problem: api::Problem) -> Error {
+    let code = Code::parse(&problem.code).unwrap_or(Code::Internal);
+    let error = Error::new(code, problem.detail).fix(problem.fix);
+    match problem.cause {
+        Some(cause) => error.cause(cause),
+        None => error,
+    }
+}
+
+/// An error that was stored as JSON.
+pub fn error_from_body(body: api::ErrorBody) -> Error {
+    let code = Code::parse(&body.code).unwrap_or(Code::Internal);
+    let mut error = Error::new(code, body.message).fix(body.fix);
+    if let Some(cause) = body.cause {
+        error = error.cause(cause);
+    }
+    match body.place {
+        Some(p) => error.at(Place { file: p.file, line: p.line, column: p.column }),
+        None => error,
+    }
+}
+
+/// A dead letter as users read it.
+pub fn dead_letter(letter: DeadLetter) -> api::DeadLetter {
+    // What was stored as JSON text is shown as JSON; should it not be, as the text it is.
+    let parsed = |text: String| serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text));
+    api::DeadLetter {
+        id: letter.id,
+        pipeline: letter.pipeline,
+        table: letter.table,
+        target: letter.target,
+        key: parsed(letter.key),
+        error: letter.error,
+        message: letter.message,
+        attempts: letter.attempts,
+        first_at: moment(letter.first_at),
+        last_at: moment(letter.last_at),
+        change: parsed(letter.change),
+    }
+}
+
+/// What a user asked for, as the ledger's filter.
+pub fn filter(query: &api::DeadLetterQuery, limit: usize) -> DeadLetterFilter {
+    DeadLetterFilter {
+        pipeline: query.pipeline.clone(),
+        table: query.table.clone(),
+        sink: query.sink.clone(),
+        id: query.id,
+        error: query.error.as_deref().map(|e| Code::parse(e).map_or(e.to_owned(), |c| c.to_string())),
+        limit,
+    }
+}
+
+/// What a redrive did.
+pub fn redrive(report: RedriveReport, dry_run: bool) -> api::RedriveReport {
+    let failed = report.failed.into_iter().map(|(id, message)| api::RedriveFailure { id, message });
+    api::RedriveReport {
+        selected: report.selected,
+        applied: report.applied,
+        superseded: report.superseded,
+        failed: failed.collect(),
+        dry_run,
+    }
+}
+
+/// Milliseconds since 1970 as RFC 3339 in UTC.
+pub fn moment(millis: i64) -> String {
+    jiff::Timestamp::from_millisecond(millis).map_or_else(|_| millis.to_string(), |t| t.to_string())
+}
