@@ -141,7 +141,7 @@ class Writer:
         """id = id + 1 over the highest rows: each row takes the key that its neighbour had."""
         self.next_id += 1
         low = self.next_id - 30
-        moved = self.execute("UPDATE flights SET id = id + 1 WHERE id >= %s ORDER BY id DESC", low)
+        moved = self.execute("UPDATE flights SET id = id + 1 WHERE id BETWEEN %s AND %s ORDER BY id DESC", low, self.next_id)
         self.ids = [flight_id + 1 if flight_id >= low else flight_id for flight_id in self.ids]
         self.removed = [flight_id for flight_id in self.removed if flight_id < low]
         return moved

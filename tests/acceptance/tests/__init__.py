@@ -1,0 +1,1 @@
+"""Tests of the acceptance run itself: it must fail where it should."""
