@@ -107,6 +107,7 @@ codes! {
     RouteAddress = 1508, DeadLetter, "the row's address cannot be made", "correct the row or the template, then syncline dlq redrive FILE";
     RouteKeyNull = 1509, DeadLetter, "a key column is null", "use a key whose columns are not null";
     RowDamaged = 1510, DeadLetter, "the kept bytes of a row cannot be read", "read the row again: syncline backfill FILE --table TABLE";
+    RouteNoKey = 1511, Config, "a table has no key", "add a primary key, or name `key:` in its route";
     // 16xx: search
     SearchRefused = 1601, DeadLetter, "the search server refuses the document", "correct the mapping or the row, then syncline dlq redrive FILE";
     SearchIndex = 1602, HaltPipeline, "the index or its template cannot be made", "see the server's own words";

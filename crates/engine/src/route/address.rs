@@ -33,7 +33,7 @@ pub(crate) struct Facts<'a> {
     /// The key's text.
     pub key: &'a str,
     /// Of `partition_by`, else of the commit.
-    pub moment: Result<Moment>,
+    pub moment: &'a Result<Moment>,
 }
 
 /// A template whose columns are slots.
@@ -96,9 +96,20 @@ impl Rendering {
         self.escape == Escape::None && matches!(self.pieces[..], [Bound::Key { lower: false }])
     }
 
-    /// Appends the row's text.
+    /// Whether it uses dates of the row or the commit.
+    pub fn uses_moment(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Bound::Date(_)))
+    }
+
+    /// Appends the row's text, which must be good for a name or an id.
     pub fn write(&self, facts: &Facts<'_>, out: &mut String) -> Result<()> {
         let start = out.len();
+        self.write_unchecked(facts, out)?;
+        self.check(&out[start..])
+    }
+
+    /// Appends the row's text, whatever it is.
+    pub fn write_unchecked(&self, facts: &Facts<'_>, out: &mut String) -> Result<()> {
         for piece in &self.pieces {
             match piece {
                 Bound::Literal(text) => out.push_str(text),
@@ -111,7 +122,7 @@ impl Rendering {
                 Bound::Date(parts) => write_moment(facts.moment.clone()?, parts, out),
             }
         }
-        self.check(&out[start..])
+        Ok(())
     }
 
     fn check(&self, text: &str) -> Result<()> {

@@ -18,7 +18,7 @@ fn render_with(template: &str, escape: Escape, values: &[Value<'_>]) -> Result<S
     write_key(&cells, &(0..values.len()).collect::<Vec<_>>(), &mut key).unwrap_or_default();
     let moment = cell_moment(&cells, 0);
     let mut out = String::new();
-    rendering.write(&Facts { cells: &cells, key: &key, moment }, &mut out).map(|()| out)
+    rendering.write(&Facts { cells: &cells, key: &key, moment: &moment }, &mut out).map(|()| out)
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
 use crate::route::project::{FieldPlan, FieldSource, project};
+use crate::route::transform::Action;
 use crate::route::{RouteSpec, TransformAction, TransformSpec};
 use crate::schema::{ColumnKind, TableSchema};
 
@@ -82,14 +83,7 @@ pub fn missing_fields(route: &RouteSpec, schema: &TableSchema) -> Vec<Error> {
 }
 
 fn field(route: &RouteSpec, schema: &TableSchema, plan: FieldPlan) -> Field {
-    let (mut kind, column) = match plan.source {
-        FieldSource::Column(n) => {
-            let kind =
-                schema.columns.get(n).map_or(FieldKind::Any, |c| column_kind(&c.kind, route.zero_date_text));
-            (kind, Some(n))
-        }
-        FieldSource::Transform(n) => (made_kind(route.transforms.get(n)), None),
-    };
+    let (mut kind, column) = source_kind(route, schema, &plan);
     let mut analyzer = None;
     for transform in plan.actions.iter().filter_map(|n| route.transforms.get(*n)) {
         if let TransformAction::Text { analyzer: Some(named) } = &transform.action {
@@ -98,6 +92,28 @@ fn field(route: &RouteSpec, schema: &TableSchema, plan: FieldPlan) -> Field {
         kind = changed_kind(&transform.action, kind);
     }
     Field { name: plan.name, kind, analyzer, column }
+}
+
+/// The field's transforms, ready to run.
+pub(crate) fn actions(route: &RouteSpec, schema: &TableSchema, plan: &FieldPlan) -> Result<Vec<Action>> {
+    let (mut kind, _) = source_kind(route, schema, plan);
+    let mut actions = Vec::new();
+    for transform in plan.actions.iter().filter_map(|n| route.transforms.get(*n)) {
+        actions.extend(Action::new(transform, is_unsigned(&kind))?);
+        kind = changed_kind(&transform.action, kind);
+    }
+    Ok(actions)
+}
+
+/// The kind before any transform, and the column.
+fn source_kind(route: &RouteSpec, schema: &TableSchema, plan: &FieldPlan) -> (FieldKind, Option<usize>) {
+    match plan.source {
+        FieldSource::Column(n) => {
+            let column = schema.columns.get(n);
+            (column.map_or(FieldKind::Any, |c| column_kind(&c.kind, route.zero_date_text)), Some(n))
+        }
+        FieldSource::Transform(n) => (made_kind(route.transforms.get(n)), None),
+    }
 }
 
 fn column_kind(kind: &ColumnKind, zero_date_text: bool) -> FieldKind {
@@ -182,9 +198,4 @@ fn changed_kind(action: &TransformAction, before: FieldKind) -> FieldKind {
 /// Whether an integer made of such values may exceed 2⁶³−1.
 fn is_unsigned(kind: &FieldKind) -> bool {
     matches!(kind, FieldKind::Integer { bits: 64, unsigned: true })
-}
-
-/// The same question for a column, where the transform is compiled.
-pub(crate) fn column_is_unsigned(kind: &ColumnKind) -> bool {
-    is_unsigned(&column_kind(kind, false))
 }

@@ -4,27 +4,40 @@
 mod address;
 mod cells;
 mod civil;
+mod compile;
 mod date;
 mod decimal;
+mod deliver;
+mod document;
 mod expression;
 mod fields;
+mod filter;
 mod geojson;
 mod glob;
 mod key;
+mod line;
+mod load;
 pub mod overlap;
 pub mod pattern;
 mod project;
-pub mod router;
+mod reserved;
+mod routed;
+mod router;
 pub mod spec;
 pub mod template;
 mod transform;
 
 use std::sync::Arc;
 
+pub use compile::CompiledRoute;
 pub use fields::{Field, FieldKind, fields, missing_fields};
+pub use filter::check_when;
 pub use key::{MAX_KEY, key_text};
+pub use line::CapturedLines;
 pub use pattern::{Pattern, Selection};
-pub use router::*;
+pub use reserved::{reserved, reserved_fields};
+pub use routed::{Deliveries, Routed};
+pub use router::{LetterTexts, NO_ROUTE, RouteTable};
 pub use spec::*;
 
 /// A route's target as sinks see it.

@@ -1,47 +1,22 @@
-//! The hot call: one captured change in, what each target is to hold out. Compiled once per schema, pure.
+//! A pipeline's routes in order: which one takes a table, and the compiled form for each schema, made once. The hot
+//! call is [`RouteTable::deliver`]: one captured change in, what each target is to hold out.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::PipelineSpec;
 use crate::change::CaptureBatch;
 use crate::error::{Code, Error, Result};
+use crate::route::compile::key_columns;
+use crate::route::{CapturedLines, CompiledRoute, Deliveries, Pattern, PipelineSpec, Routed};
+use crate::route::{RouteSpec, TargetPlan, TargetSpec};
 use crate::schema::TableSchema;
 use crate::sink::Delivery;
 
 /// Name of the rule under which rows count that no route takes.
 pub const NO_ROUTE: &str = "no-route";
 
-/// What routing one change gives, reused from change to change.
-///
-/// `usize` is the sink: the index of its connection in the names that [`RouteTable::new`] was given.
-#[derive(Default)]
-pub struct Deliveries {
-    /// To be applied.
-    pub items: Vec<(usize, Delivery)>,
-    /// Kept out by the named rule, and nothing to take out of the target either.
-    pub dropped: Vec<(usize, Arc<str>)>,
-    /// Cannot be routed (bad value, no address): parked under the error. The delivery is `Absent` at the best address
-    /// that is known (the key's text if the template fails).
-    pub refused: Vec<(usize, Delivery, Error)>,
-}
-
-impl Deliveries {
-    /// Forgets the last change's.
-    pub fn clear(&mut self) {
-        self.items.clear();
-        self.dropped.clear();
-        self.refused.clear();
-    }
-}
-
-/// Whether a route took the change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Routed {
-    /// One did.
-    Taken,
-    /// None matches the table.
-    NoRoute,
-}
+/// Compiled schemas are kept up to this many; then all are made again when needed.
+const KEPT: usize = 4096;
 
 /// What a dead letter shows of its change.
 #[derive(Clone, Debug, Default)]
@@ -53,36 +28,161 @@ pub struct LetterTexts {
 }
 
 /// All routes of a pipeline.
-pub struct RouteTable {}
+#[derive(Debug)]
+pub struct RouteTable {
+    routes: Vec<Entry>,
+    fold_case: bool,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    pattern: Pattern,
+    route: Arc<RouteSpec>,
+    plans: Vec<(usize, Arc<TargetPlan>)>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    compiled: HashMap<u64, Option<Arc<CompiledRoute>>>,
+    schemas: HashMap<Arc<str>, Arc<TableSchema>>,
+}
 
 impl RouteTable {
     /// `sinks`: connection names in the order of their indices.
-    pub fn new(_spec: &PipelineSpec, _sinks: &[String]) -> Result<RouteTable> {
-        Err(Error::new(Code::Internal, "routes are not built yet"))
+    pub fn new(pipeline: &PipelineSpec, sinks: &[String]) -> Result<RouteTable> {
+        let mut next = 0;
+        let mut routes = Vec::new();
+        for spec in &pipeline.routes {
+            let route = Arc::new(spec.clone());
+            let mut plans = Vec::new();
+            for target in &spec.targets {
+                let sink = sinks.iter().position(|name| *name == target.connection).ok_or_else(|| {
+                    Error::new(Code::Internal, format!("no sink was made for {}", target.connection))
+                })?;
+                let (route, label) = (Arc::clone(&route), label(target, spec));
+                plans.push((sink, Arc::new(TargetPlan { id: next, spec: target.clone(), route, label })));
+                next += 1;
+            }
+            routes.push(Entry { pattern: Pattern::parse(&spec.table)?, route, plans });
+        }
+        Ok(RouteTable { routes, fold_case: false, known: Mutex::default() })
+    }
+
+    /// Whether the source's server compares table names without case.
+    #[must_use]
+    pub fn folding_case(mut self, fold_case: bool) -> RouteTable {
+        self.fold_case = fold_case;
+        self
+    }
+
+    /// Routes one change: what it means for each target is added to `out`. An error says that the route does not fit
+    /// the table (a column it names is gone) or that the image cannot be decoded; what is wrong with the row alone is
+    /// `out.refused`.
+    pub fn deliver(&self, batch: &Arc<CaptureBatch>, index: u32, out: &mut Deliveries) -> Result<Routed> {
+        let Some(change) = batch.changes.get(index as usize) else { return Ok(Routed::Taken) };
+        let route = match &out.last {
+            Some((id, route)) if *id == change.schema.id => route.clone(),
+            _ => {
+                let route = self.plan(&change.schema)?;
+                out.last = Some((change.schema.id, route.clone()));
+                route
+            }
+        };
+        match route {
+            Some(route) => route.deliver(batch, index, out).map(|()| Routed::Taken),
+            None => Ok(Routed::NoRoute),
+        }
+    }
+
+    /// The route that takes the table, bound to this schema; `None` if none does.
+    pub fn plan(&self, schema: &Arc<TableSchema>) -> Result<Option<Arc<CompiledRoute>>> {
+        let mut known = self.known();
+        known.schemas.insert(Arc::clone(&schema.name), Arc::clone(schema));
+        if let Some(compiled) = known.compiled.get(&schema.id) {
+            return Ok(compiled.clone());
+        }
+        let made = match self.entry(&schema.name) {
+            None => None,
+            Some(entry) => Some(Arc::new(CompiledRoute::new(&entry.route, &entry.plans, schema)?)),
+        };
+        if known.compiled.len() >= KEPT {
+            known.compiled.clear();
+        }
+        known.compiled.insert(schema.id, made.clone());
+        Ok(made)
     }
 
     /// Key columns of a table: the route's `key:`, else the primary key; `None` if it has neither.
-    pub fn key_columns(&self, _schema: &TableSchema) -> Option<Vec<usize>> {
-        None
+    pub fn key_columns(&self, schema: &TableSchema) -> Option<Vec<usize>> {
+        match self.entry(&schema.name) {
+            Some(entry) => key_columns(&entry.route, schema).ok(),
+            None => Some(schema.primary_key.clone()).filter(|key| !key.is_empty()),
+        }
     }
 
     /// Sinks that a table's route feeds; empty if no route takes it.
-    pub fn sinks_of(&self, _schema: &TableSchema) -> Vec<usize> {
-        Vec::new()
+    pub fn sinks_of(&self, schema: &TableSchema) -> Vec<usize> {
+        let mut sinks: Vec<usize> =
+            self.entry(&schema.name).into_iter().flat_map(|e| &e.plans).map(|(sink, _)| *sink).collect();
+        sinks.sort_unstable();
+        sinks.dedup();
+        sinks
     }
 
-    /// Routes one change. `Err` only for what harms more than the row (a route that does not fit the table at all).
-    pub fn deliver(&self, _batch: &Arc<CaptureBatch>, _index: u32, _out: &mut Deliveries) -> Result<Routed> {
-        Err(Error::new(Code::Internal, "routes are not built yet"))
+    /// The route that takes a table of this name (`database.table`).
+    pub fn route(&self, table: &str) -> Option<&Arc<RouteSpec>> {
+        self.entry(table).map(|entry| &entry.route)
     }
 
-    /// For parking.
-    pub fn letter_texts(&self, _delivery: &Delivery) -> LetterTexts {
-        LetterTexts::default()
+    /// Where tables of this name go.
+    pub fn plans_of(&self, table: &str) -> impl Iterator<Item = &Arc<TargetPlan>> {
+        self.entry(table).into_iter().flat_map(|entry| &entry.plans).map(|(_, plan)| plan)
+    }
+
+    /// All targets of the pipeline, in file order.
+    pub fn plans(&self) -> impl Iterator<Item = &Arc<TargetPlan>> {
+        self.routes.iter().flat_map(|entry| &entry.plans).map(|(_, plan)| plan)
     }
 
     /// The schema of a table as last routed, for `get` and redrive.
-    pub fn schema(&self, _table: &str) -> Option<Arc<TableSchema>> {
-        None
+    pub fn schema(&self, table: &str) -> Option<Arc<TableSchema>> {
+        self.known().schemas.get(table).cloned()
+    }
+
+    /// For parking.
+    pub fn letter_texts(&self, delivery: &Delivery) -> LetterTexts {
+        let change = delivery.change();
+        let key = self.key_columns(&change.schema).unwrap_or_default();
+        let mut lines = CapturedLines::new(&change.schema, &key);
+        let mut text = Vec::new();
+        lines.write_whole(change, &mut text);
+        let row = change.after.as_ref().or(change.before.as_ref());
+        LetterTexts {
+            key: row.map_or_else(|| "{}".to_owned(), |row| lines.key_json(row)),
+            change: String::from_utf8(text).unwrap_or_default(),
+        }
+    }
+
+    fn entry(&self, table: &str) -> Option<&Entry> {
+        self.routes.iter().find(|entry| entry.pattern.matches(table, self.fold_case))
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The connection, plus `/` and the pattern when a table has several targets on one connection.
+fn label(target: &TargetSpec, route: &RouteSpec) -> String {
+    let mut per_connection = BTreeMap::<&str, usize>::new();
+    for other in &route.targets {
+        *per_connection.entry(&other.connection).or_default() += 1;
+    }
+    let several = per_connection.get(&*target.connection).is_some_and(|n| *n > 1);
+    if several && !target.template.is_empty() {
+        format!("{}/{}", target.connection, target.template)
+    } else {
+        target.connection.clone()
     }
 }

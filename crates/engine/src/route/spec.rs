@@ -89,10 +89,10 @@ pub struct FilterSpec {
 /// What a filter looks at.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FilterTest {
-    /// Drops rows whose column's text is one of these (`null` values are written `null`).
-    Exclude { field: String, values: Vec<String> },
+    /// Drops rows whose column's text is one of these; `None` is null.
+    Exclude { field: String, values: Vec<Option<String>> },
     /// Keeps only rows whose column's text is one of these.
-    Include { field: String, values: Vec<String> },
+    Include { field: String, values: Vec<Option<String>> },
     /// Keeps only rows for which the expression is true.
     When(String),
 }

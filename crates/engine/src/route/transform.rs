@@ -76,8 +76,11 @@ pub(crate) fn write(
         if let Item::Value(Value::Null) = item {
             break;
         }
-        if let (Item::Value(Value::ZeroDate(_)), ZeroDates::Null) = (&item, zero_dates) {
-            break;
+        if let Item::Value(Value::ZeroDate(_)) = item
+            && (zero_dates == ZeroDates::Null || matches!(action, Action::Date(_)))
+        {
+            out.extend_from_slice(b"null");
+            return Ok(1);
         }
         item = apply(action, item)
             .map_err(|what| Error::new(Code::RouteValue, format!("field {field}: {what}")))?;
@@ -211,7 +214,7 @@ fn to_date<'a>(reader: &DateReader, item: Item<'a>) -> Applied<'a> {
     let utc = match item {
         Item::Value(Value::Date(date)) => reader.date(date, None),
         Item::Value(Value::DateTime { date, time, utc: false }) => reader.date(date, Some(time)),
-        Item::Value(Value::DateTime { utc: true, .. } | Value::ZeroDate(_)) => return Ok(item),
+        Item::Value(Value::DateTime { utc: true, .. }) => return Ok(item),
         _ => match text(&item) {
             Some(text) => reader.read(text.trim()),
             None => return Ok(item),
