@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::change::Change;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::route::CompiledRoute;
 use crate::route::address::{Facts, cell_moment};
 use crate::route::civil;
@@ -49,6 +49,7 @@ impl CompiledRoute {
             Err(error) => return Err(error),
         };
         if let Err(error) = write_key(&loaded.cells, &self.key_slots, &mut loaded.key) {
+            loaded.key.clear();
             loaded.written.refused.get_or_insert(error);
         }
         if self.uses_moment {
@@ -77,6 +78,9 @@ impl CompiledRoute {
 
     /// Where the target keeps this image.
     pub(crate) fn address(&self, target: &Target, loaded: &Loaded, scratch: &mut Scratch) -> Result<Address> {
+        if loaded.key.is_empty() {
+            return Err(Error::new(Code::RouteKeyNull, "a key column is null"));
+        }
         let none = Ok(civil::moment(0));
         let facts = loaded.facts(&none);
         let name = match &target.name {

@@ -27,6 +27,11 @@ pub mod spec;
 pub mod template;
 mod transform;
 
+#[cfg(test)]
+mod deliver_tests;
+#[cfg(test)]
+mod fixture;
+
 use std::sync::Arc;
 
 pub use compile::CompiledRoute;
