@@ -1,1 +1,24 @@
-//! Elasticsearch and OpenSearch as a target.
+//! Elasticsearch 7.10 to 9 and OpenSearch 1 to 3 as a target: one client for all of them over plain HTTP.
+//! Pipeline logic must stay out; what a document is comes from the engine's routes.
+
+mod bulk;
+mod check;
+mod client;
+mod config;
+mod deletes;
+mod encode;
+mod index;
+mod mapping;
+mod names;
+mod pace;
+mod query;
+mod reply;
+mod server;
+mod sink;
+
+#[cfg(test)]
+mod tests;
+
+pub use names::{reserved_field, valid_index_name, valid_index_template};
+pub use query::Hit;
+pub use sink::SearchSink;

@@ -1,0 +1,247 @@
+//! HTTP to one cluster: picks a host, logs in, sends one request, reads a bounded answer. What an answer means is
+//! `reply.rs`; nothing is tried again here except another host when one cannot be connected to.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use base64::Engine as _;
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Certificate, Identity, Method};
+use syncline_engine::error::{Code, Error, Result};
+
+use super::config::{Config, Login};
+use crate::connection::TlsOptions;
+
+/// Larger answers are not read to their end.
+const MAX_REPLY: usize = 256 << 20;
+/// Smaller bodies are not worth compressing.
+const COMPRESS_FROM: usize = 4 << 10;
+const IDLE: Duration = Duration::from_secs(60);
+
+/// One cluster.
+pub(super) struct Client {
+    http: reqwest::Client,
+    hosts: Vec<String>,
+    /// The host in use; moves on when it fails.
+    current: AtomicUsize,
+    compress: bool,
+    /// The connection's name, for messages.
+    name: String,
+    timeout: Duration,
+    /// Whether it ever answered: until then a TLS failure is the configuration's fault.
+    answered: AtomicBool,
+}
+
+/// An answer, whatever its status.
+pub(super) struct Reply {
+    pub status: u16,
+    pub body: Bytes,
+}
+
+/// What is sent.
+pub(super) enum Payload {
+    None,
+    Json(String),
+    Lines(Bytes),
+}
+
+impl Client {
+    pub(super) fn new(config: &Config) -> Result<Client> {
+        // Whoever comes first installs it; reqwest has no provider of its own here.
+        let _already = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(config.connect_timeout)
+            .timeout(config.request_timeout)
+            .pool_idle_timeout(IDLE)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .tcp_nodelay(true);
+        builder = match &config.tls {
+            Some(tls) => trust(builder, tls, &config.name)?,
+            // Without TLS the machine's certificates need not even exist.
+            None => builder.tls_certs_only([]),
+        };
+        if let Some(login) = &config.login {
+            builder = builder.default_headers(authorization(login, &config.name)?);
+        }
+        let http = builder.build().map_err(|e| tls_error(&config.name, &e))?;
+        Ok(Client {
+            http,
+            hosts: config.hosts.clone(),
+            current: AtomicUsize::new(0),
+            compress: config.compress,
+            name: config.name.clone(),
+            timeout: config.request_timeout,
+            answered: AtomicBool::new(false),
+        })
+    }
+
+    /// The connection's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Sends one request; `path` begins with a slash. Tries every host as long as none can be connected to.
+    pub(super) async fn send(&self, method: Method, path: &str, payload: Payload) -> Result<Reply> {
+        let (kind, body) = match payload {
+            Payload::None => ("application/json", Bytes::new()),
+            Payload::Json(text) => ("application/json", Bytes::from(text)),
+            Payload::Lines(lines) => ("application/x-ndjson", lines),
+        };
+        let (body, packed) = self.pack(body).await;
+        let mut last = None;
+        for _ in &self.hosts {
+            let at = self.current.load(Ordering::Relaxed);
+            let host = &self.hosts[at % self.hosts.len()];
+            let mut request = self.http.request(method.clone(), format!("{host}{path}"));
+            if !body.is_empty() {
+                request = request.header(CONTENT_TYPE, kind).body(body.clone());
+            }
+            if packed {
+                request = request.header(CONTENT_ENCODING, "gzip");
+            }
+            match self.exchange(request, host).await {
+                Ok(reply) => {
+                    if matches!(reply.status, 502..=504) {
+                        self.leave(at);
+                    }
+                    return Ok(reply);
+                }
+                Err((error, connected)) => {
+                    self.leave(at);
+                    if connected {
+                        return Err(error);
+                    }
+                    last = Some(error);
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::new(Code::Unreachable, format!("{}: no host", self.name))))
+    }
+
+    /// The answer, or the error and whether the request may have reached the server.
+    async fn exchange(
+        &self,
+        request: reqwest::RequestBuilder,
+        host: &str,
+    ) -> std::result::Result<Reply, (Error, bool)> {
+        let mut response = request.send().await.map_err(|e| (self.broken(host, &e), !e.is_connect()))?;
+        self.answered.store(true, Ordering::Relaxed);
+        let status = response.status().as_u16();
+        let expected = response.content_length().map_or(0, |n| n.min(1 << 20) as usize);
+        let mut body = Vec::with_capacity(expected);
+        while let Some(chunk) = response.chunk().await.map_err(|e| (self.broken(host, &e), true))? {
+            if body.len() + chunk.len() > MAX_REPLY {
+                let message = format!("{}: {host} answers with more than {MAX_REPLY} bytes", self.name);
+                return Err((Error::new(Code::Interrupted, message), true));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Reply { status, body: body.into() })
+    }
+
+    /// Other requests may have moved on already.
+    fn leave(&self, at: usize) {
+        let next = at.wrapping_add(1);
+        let _moved = self.current.compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    fn broken(&self, host: &str, error: &reqwest::Error) -> Error {
+        let why = root_cause(error);
+        let tls = find::<rustls::Error>(error).is_some();
+        if tls && !self.answered.load(Ordering::Relaxed) {
+            return tls_error(&self.name, error);
+        }
+        let (code, what) = if error.is_connect() {
+            (Code::Unreachable, format!("{host} cannot be reached"))
+        } else if error.is_timeout() {
+            (Code::Interrupted, format!("{host} did not answer within {:?}", self.timeout))
+        } else {
+            (Code::Interrupted, format!("the connection to {host} broke"))
+        };
+        Error::new(code, format!("{}: {what}", self.name)).cause(why)
+    }
+
+    async fn pack(&self, body: Bytes) -> (Bytes, bool) {
+        if !self.compress || body.len() < COMPRESS_FROM {
+            return (body, false);
+        }
+        let plain = body.clone();
+        // Milliseconds of work: not on a thread that serves other connections.
+        match tokio::task::spawn_blocking(move || gzip(&body)).await {
+            Ok(Some(packed)) => (packed, true),
+            _ => (plain, false),
+        }
+    }
+}
+
+fn gzip(body: &[u8]) -> Option<Bytes> {
+    let out = Vec::with_capacity(body.len() / 4);
+    let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok().map(Bytes::from)
+}
+
+fn authorization(login: &Login, name: &str) -> Result<HeaderMap> {
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", login.user, login.password));
+    let mut value = HeaderValue::from_str(&format!("Basic {pair}"))
+        .map_err(|_| Error::new(Code::ConfigBadValue, format!("connection {name}: unusable user or password")))?;
+    value.set_sensitive(true);
+    Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
+}
+
+fn trust(
+    mut builder: reqwest::ClientBuilder,
+    tls: &TlsOptions,
+    name: &str,
+) -> Result<reqwest::ClientBuilder> {
+    if let Some(file) = &tls.ca_file {
+        let authorities = Certificate::from_pem_bundle(&read(file, name)?);
+        builder = builder.tls_certs_merge(authorities.map_err(|e| tls_error(name, &e))?);
+    }
+    if let Some(file) = &tls.cert_file {
+        let mut pem = read(file, name)?;
+        if let Some(key) = &tls.key_file {
+            pem.push(b'\n');
+            pem.extend(read(key, name)?);
+        }
+        builder = builder.identity(Identity::from_pem(&pem).map_err(|e| tls_error(name, &e))?);
+    }
+    Ok(builder.tls_danger_accept_invalid_certs(tls.insecure))
+}
+
+fn read(file: &std::path::Path, name: &str) -> Result<Vec<u8>> {
+    std::fs::read(file)
+        .map_err(|e| Error::new(Code::Tls, format!("connection {name}: {} cannot be read", file.display())).cause(e))
+}
+
+fn tls_error(name: &str, error: &reqwest::Error) -> Error {
+    Error::new(Code::Tls, format!("{name}: the TLS connection cannot be made")).cause(root_cause(error))
+}
+
+/// The last of the chain says most, and never holds the URL.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut deepest: &dyn std::error::Error = error;
+    while let Some(next) = deepest.source() {
+        deepest = next;
+    }
+    deepest.to_string()
+}
+
+fn find<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        // The TLS library's errors come wrapped in I/O errors, whose `source` passes over what they wrap.
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(|e| e.get_ref());
+        if let Some(found) = wrapped.and_then(|e| e.downcast_ref::<E>()) {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
