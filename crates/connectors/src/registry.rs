@@ -50,6 +50,8 @@ pub fn sink(
     match connection.scheme() {
         "stdout" => Ok(Arc::new(crate::console::StdoutSink::default())),
         "discard" => Ok(Arc::new(crate::console::DiscardSink::default())),
+        #[cfg(feature = "search")]
+        "elasticsearch" | "opensearch" => Ok(Arc::new(crate::search::SearchSink::new(connection, pipeline)?)),
         _ => Err(no_sink(connection)),
     }
 }

@@ -186,8 +186,9 @@ fn gzip(body: &[u8]) -> Option<Bytes> {
 
 fn authorization(login: &Login, name: &str) -> Result<HeaderMap> {
     let pair = base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", login.user, login.password));
-    let mut value = HeaderValue::from_str(&format!("Basic {pair}"))
-        .map_err(|_| Error::new(Code::ConfigBadValue, format!("connection {name}: unusable user or password")))?;
+    let mut value = HeaderValue::from_str(&format!("Basic {pair}")).map_err(|_| {
+        Error::new(Code::ConfigBadValue, format!("connection {name}: unusable user or password"))
+    })?;
     value.set_sensitive(true);
     Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
 }
@@ -213,8 +214,9 @@ fn trust(
 }
 
 fn read(file: &std::path::Path, name: &str) -> Result<Vec<u8>> {
-    std::fs::read(file)
-        .map_err(|e| Error::new(Code::Tls, format!("connection {name}: {} cannot be read", file.display())).cause(e))
+    std::fs::read(file).map_err(|e| {
+        Error::new(Code::Tls, format!("connection {name}: {} cannot be read", file.display())).cause(e)
+    })
 }
 
 fn tls_error(name: &str, error: &reqwest::Error) -> Error {

@@ -48,7 +48,8 @@ impl Config {
         };
         let (_, rest) = connection.url.split_once("://").ok_or_else(|| bad("the URL has no ://"))?;
         // The last @, so that a password that came from a variable need not be percent-encoded.
-        let (login, place) = rest.rsplit_once('@').map_or((None, rest), |(login, place)| (Some(login), place));
+        let (login, place) =
+            rest.rsplit_once('@').map_or((None, rest), |(login, place)| (Some(login), place));
         let (place, query) = place.split_once('?').unwrap_or((place, ""));
         let (hosts, path) = place.split_once('/').unwrap_or((place, ""));
         let query = Query::read(query).map_err(|what| bad(&what))?;
@@ -134,10 +135,7 @@ fn is_loopback(host: &str) -> bool {
     host.starts_with("127.") || host.starts_with("localhost:") || host.starts_with("[::1]:")
 }
 
-fn read_login(
-    text: Option<&str>,
-    password: Option<&str>,
-) -> std::result::Result<Option<Login>, String> {
+fn read_login(text: Option<&str>, password: Option<&str>) -> std::result::Result<Option<Login>, String> {
     let (user, in_url) = match text {
         Some(text) => text.split_once(':').map_or((text, None), |(user, p)| (user, Some(p))),
         None => ("", None),

@@ -106,7 +106,9 @@ impl Failure {
             429 if blocked => Class::Blocked,
             408 | 429 | 503 => Class::Busy,
             400 if self.kind == "index_closed_exception" => Class::Blocked,
-            400 if self.kind == "validation_exception" && self.reason.contains("shards open") => Class::Blocked,
+            400 if self.kind == "validation_exception" && self.reason.contains("shards open") => {
+                Class::Blocked
+            }
             400 if self.reason.starts_with("no write index is defined") => Class::Misused,
             500 if STUMBLES.contains(&self.kind.as_str()) => Class::Bad,
             500.. => Class::Down,
@@ -167,7 +169,8 @@ pub(super) fn bulk_items(body: &[u8], expected: usize) -> Result<Items> {
         status: u16,
         error: Option<Cause>,
     }
-    let unreadable = |why: String| Error::new(Code::Interrupted, "the answer of a bulk cannot be read").cause(why);
+    let unreadable =
+        |why: String| Error::new(Code::Interrupted, "the answer of a bulk cannot be read").cause(why);
     let bulk: Bulk = serde_json::from_slice(body).map_err(|e| unreadable(e.to_string()))?;
     if !bulk.errors {
         return Ok(Items::new());

@@ -67,8 +67,7 @@ impl Server {
         };
         let root: Root = serde_json::from_slice(body).map_err(|e| strange(e.to_string()))?;
         let Version { number, distribution } = root.version;
-        let product =
-            if distribution == "opensearch" { Product::OpenSearch } else { Product::Elasticsearch };
+        let product = if distribution == "opensearch" { Product::OpenSearch } else { Product::Elasticsearch };
         let mut parts = number.split(['.', '-']).map_while(|p| p.parse::<u32>().ok());
         let version = match (parts.next(), parts.next()) {
             (Some(major), minor) => (major, minor.unwrap_or(0)),
@@ -90,5 +89,9 @@ impl Server {
 fn smallest_limit(body: &[u8]) -> Option<usize> {
     let body: serde_json::Value = serde_json::from_slice(body).ok()?;
     let nodes = body.get("nodes")?.as_object()?;
-    nodes.values().filter_map(|n| n.pointer("/http/max_content_length_in_bytes")?.as_u64()).min().map(|n| n as usize)
+    nodes
+        .values()
+        .filter_map(|n| n.pointer("/http/max_content_length_in_bytes")?.as_u64())
+        .min()
+        .map(|n| n as usize)
 }

@@ -117,6 +117,8 @@ codes! {
     SearchName = 1606, Config, "an index name cannot be used", "choose another name";
     SearchAnalyzer = 1607, Config, "the server lacks the analyzer", "install its plugin or choose another analyzer";
     SearchTooLarge = 1608, DeadLetter, "the document is larger than the server takes", "raise http.max_content_length or drop fields";
+    SearchVersion = 1609, Config, "the search server's version cannot be used", "use Elasticsearch 7.10 or newer, or any OpenSearch";
+    SearchQuery = 1610, Command, "the search server cannot answer", "correct the query, or see the server's own words";
     // 17xx: redis
     RedisRefused = 1701, DeadLetter, "Redis refuses the write", "see Redis's own words, then syncline dlq redrive FILE";
     RedisMemory = 1702, Retry, "Redis is out of memory", "raise maxmemory; it is tried again";
