@@ -51,6 +51,9 @@ impl Bulks<'_> {
         pending: &[usize],
         mut settle: impl FnMut(usize, Settled) + Send,
     ) -> Result<()> {
+        if pending.is_empty() {
+            return Ok(());
+        }
         let mut pieces = vec![pending];
         while let Some(piece) = pieces.pop() {
             let (piece, rest) = piece.split_at(self.fitting(deliveries, piece));

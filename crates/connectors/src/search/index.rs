@@ -106,7 +106,7 @@ impl Indices {
         }
         let _one_at_a_time = self.making.lock().await;
         if let Some(mapped) = self.mapped(wanted.target)
-            && self.missing(&wanted, &mapped).is_empty()
+            && self.missing(&wanted, &mapped)?.is_empty()
         {
             self.note(wanted.target, key, mapped);
             return Ok(());
@@ -150,13 +150,13 @@ impl Indices {
         entry.fields = fields;
     }
 
-    fn properties(&self, wanted: &Wanted<'_>) -> Map<String, Value> {
+    fn properties(&self, wanted: &Wanted<'_>) -> Result<Map<String, Value>> {
         let unsigned_long = !self.no_unsigned_long.load(Ordering::Relaxed);
         mapping::properties(&wanted.plan.route, &wanted.plan.spec, wanted.schema, unsigned_long)
     }
 
-    fn missing(&self, wanted: &Wanted<'_>, mapped: &HashSet<String>) -> Map<String, Value> {
-        self.properties(wanted).into_iter().filter(|(name, _)| !mapped.contains(name)).collect()
+    fn missing(&self, wanted: &Wanted<'_>, mapped: &HashSet<String>) -> Result<Map<String, Value>> {
+        Ok(self.properties(wanted)?.into_iter().filter(|(name, _)| !mapped.contains(name)).collect())
     }
 
     /// The fields of the index that was made; `None` if somebody else made it first.
@@ -199,7 +199,7 @@ impl Indices {
         index: &str,
         mapped: &HashSet<String>,
     ) -> Result<HashSet<String>> {
-        if self.missing(wanted, mapped).is_empty() {
+        if self.missing(wanted, mapped)?.is_empty() {
             return Ok(HashSet::new());
         }
         let path = format!("/{}/_mapping", in_path(index));
@@ -221,7 +221,7 @@ impl Indices {
         make: impl Fn(&Map<String, Value>) -> Value,
     ) -> Result<(Map<String, Value>, Reply)> {
         loop {
-            let properties = self.missing(wanted, mapped);
+            let properties = self.missing(wanted, mapped)?;
             let body = Payload::Json(make(&properties).to_string());
             let reply = client.send(Method::PUT, path, body).await?;
             let lacks_type = reply.status == 400 && Failure::of(&reply).reason.contains("[unsigned_long]");

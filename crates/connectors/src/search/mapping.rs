@@ -2,8 +2,11 @@
 //! search and still stands in the document. Nothing is sent here.
 
 use serde_json::{Map, Value, json};
-use syncline_engine::route::{RouteSpec, TargetSpec, TransformAction};
-use syncline_engine::schema::{Column, ColumnKind, TableSchema};
+use syncline_engine::error::Result;
+use syncline_engine::route::{
+    Field, FieldKind, RouteSpec, TargetSpec, TransformAction, TransformSpec, fields,
+};
+use syncline_engine::schema::TableSchema;
 
 use super::server::Product;
 
@@ -18,152 +21,53 @@ pub(super) const GC_DELETES: &str = "1h";
 /// JSON columns nest up to 100 levels (MySQL) or 1000 (SQLite); OpenSearch counts them even where nothing is indexed.
 const DEPTH_LIMIT: u32 = 1000;
 
-/// What a field is to the search server.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Shape {
-    /// Signed integers and unsigned ones below 64 bits: one type for all, so that a widened column still fits.
-    Long,
-    /// Unsigned 64 bits.
-    UnsignedLong,
-    Float,
-    Double,
-    Boolean,
-    Date,
-    Address,
-    Keyword,
-    /// Base64: exact search for short values such as binary ids.
-    Encoded,
-    Text {
-        analyzer: Option<String>,
-    },
-    /// Any JSON, or anything else that is only kept.
-    Opaque,
-    Floats,
-}
-
-impl Shape {
-    fn of_column(kind: &ColumnKind) -> Shape {
-        match kind {
-            ColumnKind::Integer { bits: 64, unsigned: true } | ColumnKind::Bit { bits: 64 } => {
-                Shape::UnsignedLong
-            }
-            ColumnKind::Integer { .. } | ColumnKind::Year | ColumnKind::Bit { .. } => Shape::Long,
-            ColumnKind::Float => Shape::Float,
-            ColumnKind::Double | ColumnKind::Decimal { .. } => Shape::Double,
-            ColumnKind::Date | ColumnKind::DateTime { .. } | ColumnKind::Timestamp { .. } => Shape::Date,
-            ColumnKind::Inet => Shape::Address,
-            ColumnKind::Bytes => Shape::Encoded,
-            ColumnKind::Json | ColumnKind::Geometry => Shape::Opaque,
-            ColumnKind::Vector => Shape::Floats,
-            ColumnKind::Text { .. }
-            | ColumnKind::Enum { .. }
-            | ColumnKind::Set { .. }
-            | ColumnKind::Time { .. }
-            | ColumnKind::Uuid
-            | ColumnKind::Any => Shape::Keyword,
+/// The mapping of one field. Integers below unsigned 64 bits are all `long`, so that a widened column still fits.
+fn field_mapping(route: &RouteSpec, field: &Field, unsigned_long: bool) -> Value {
+    let keyword = |limit: u32| json!({"type": "keyword", "ignore_above": limit});
+    let lenient = |kind: &str| json!({"type": kind, "ignore_malformed": true});
+    match &field.kind {
+        FieldKind::Integer { bits: 64, unsigned: true } if unsigned_long => lenient("unsigned_long"),
+        FieldKind::Integer { bits: 64, unsigned: true } => keyword(KEYWORD_LIMIT),
+        FieldKind::Integer { .. } => lenient("long"),
+        FieldKind::Float => lenient("float"),
+        FieldKind::Double | FieldKind::Decimal { .. } => lenient("double"),
+        FieldKind::Boolean => json!({"type": "boolean"}),
+        FieldKind::Date | FieldKind::DateTime { .. } => {
+            json!({"type": "date", "format": "strict_date_optional_time", "ignore_malformed": true})
         }
-    }
-
-    fn of_constant(value: &Value) -> Shape {
-        match value {
-            Value::Bool(_) => Shape::Boolean,
-            Value::Number(_) => Shape::Double,
-            Value::Array(_) | Value::Object(_) => Shape::Opaque,
-            Value::Null | Value::String(_) => Shape::Keyword,
+        FieldKind::Inet => lenient("ip"),
+        FieldKind::Text { .. } if is_searched(route, field) => text(field.analyzer.as_deref()),
+        FieldKind::Text { .. } | FieldKind::Keyword | FieldKind::Uuid | FieldKind::Any => {
+            keyword(KEYWORD_LIMIT)
         }
-    }
-
-    /// What remains of a field after one more transform; `None` if it is gone.
-    fn after(self, action: &TransformAction) -> Option<Shape> {
-        Some(match action {
-            TransformAction::Drop => return None,
-            TransformAction::Rename { .. } => self,
-            TransformAction::Constant(value) => Shape::of_constant(value),
-            TransformAction::Json | TransformAction::GeoJson => Shape::Opaque,
-            TransformAction::Date { .. } => Shape::Date,
-            TransformAction::Integer if self == Shape::UnsignedLong => self,
-            TransformAction::Integer => Shape::Long,
-            TransformAction::Float => Shape::Double,
-            TransformAction::Boolean => Shape::Boolean,
-            // Its only term would be the whole text, which a long one makes the server refuse.
-            TransformAction::Text { analyzer: Some(a) } if a == "keyword" => Shape::Keyword,
-            TransformAction::Text { analyzer } => Shape::Text { analyzer: analyzer.clone() },
-            TransformAction::Template(_) | TransformAction::Split(_) | TransformAction::Keyword => {
-                Shape::Keyword
-            }
-        })
-    }
-
-    fn mapping(&self, unsigned_long: bool) -> Value {
-        match self {
-            Shape::Long => json!({"type": "long", "ignore_malformed": true}),
-            Shape::UnsignedLong if unsigned_long => {
-                json!({"type": "unsigned_long", "ignore_malformed": true})
-            }
-            Shape::UnsignedLong | Shape::Keyword => json!({"type": "keyword", "ignore_above": KEYWORD_LIMIT}),
-            Shape::Float => json!({"type": "float", "ignore_malformed": true}),
-            Shape::Double => json!({"type": "double", "ignore_malformed": true}),
-            Shape::Boolean => json!({"type": "boolean"}),
-            Shape::Date => {
-                json!({"type": "date", "format": "strict_date_optional_time", "ignore_malformed": true})
-            }
-            Shape::Address => json!({"type": "ip", "ignore_malformed": true}),
-            Shape::Encoded => json!({"type": "keyword", "ignore_above": SHORT_KEYWORD_LIMIT}),
-            Shape::Text { analyzer } => {
-                let exact = json!({"type": "keyword", "ignore_above": SHORT_KEYWORD_LIMIT});
-                let mut mapping = json!({"type": "text", "fields": {"keyword": exact}});
-                if let Some(analyzer) = analyzer {
-                    mapping["analyzer"] = json!(analyzer);
-                }
-                mapping
-            }
-            Shape::Opaque => json!({"type": "object", "enabled": false}),
-            Shape::Floats => {
-                json!({"type": "float", "index": false, "doc_values": false, "ignore_malformed": true})
-            }
+        FieldKind::Binary => keyword(SHORT_KEYWORD_LIMIT),
+        FieldKind::Json | FieldKind::Geometry | FieldKind::GeoJson => {
+            json!({"type": "object", "enabled": false})
+        }
+        // Not searched without a plugin, and never refused whatever its length.
+        FieldKind::Vector => {
+            json!({"type": "float", "index": false, "doc_values": false, "ignore_malformed": true})
         }
     }
 }
 
-/// The fields of a table's documents after the route's transforms, in order.
-pub(super) fn shapes(route: &RouteSpec, schema: &TableSchema) -> Vec<(String, Shape)> {
-    let column = |c: &Column| (c.name.to_string(), Shape::of_column(&c.kind));
-    let mut fields: Vec<(String, Shape)> = schema.columns.iter().map(column).collect();
-    for transform in &route.transforms {
-        let made = matches!(transform.action, TransformAction::Constant(_) | TransformAction::Template(_));
-        let named = match &transform.action {
-            TransformAction::Rename { from } => from,
-            _ => &transform.field,
-        };
-        let Some(at) = find(&fields, named) else {
-            if let Some(shape) = Shape::Keyword.after(&transform.action).filter(|_| made) {
-                fields.push((transform.field.clone(), shape));
-            }
-            continue;
-        };
-        let (name, shape) = fields[at].clone();
-        let Some(shape) = shape.after(&transform.action) else {
-            fields.remove(at);
-            continue;
-        };
-        if matches!(transform.action, TransformAction::Rename { .. }) {
-            fields[at].0 = transform.field.clone();
-            if let Some(replaced) = find(&fields, &transform.field).filter(|other| *other != at) {
-                fields.remove(replaced);
-            }
-        } else {
-            fields[at] = (if made { transform.field.clone() } else { name }, shape);
-        }
-    }
-    if let Some(only) = &route.only {
-        fields.retain(|(name, _)| only.iter().any(|kept| kept.eq_ignore_ascii_case(name)));
-    }
-    fields
+/// Whether a transform says `type: text`. The analyzer `keyword` makes one term of the whole text, which the servers
+/// refuse when it is long: the keyword mapping does the same and refuses nothing.
+fn is_searched(route: &RouteSpec, field: &Field) -> bool {
+    let says_text = |t: &TransformSpec| {
+        matches!(t.action, TransformAction::Text { .. }) && t.field.eq_ignore_ascii_case(&field.name)
+    };
+    field.analyzer.as_deref() != Some("keyword")
+        && (field.analyzer.is_some() || route.transforms.iter().any(says_text))
 }
 
-fn find(fields: &[(String, Shape)], name: &str) -> Option<usize> {
-    let exact = fields.iter().position(|(other, _)| other == name);
-    exact.or_else(|| fields.iter().position(|(other, _)| other.eq_ignore_ascii_case(name)))
+fn text(analyzer: Option<&str>) -> Value {
+    let exact = json!({"type": "keyword", "ignore_above": SHORT_KEYWORD_LIMIT});
+    let mut mapping = json!({"type": "text", "fields": {"keyword": exact}});
+    if let Some(analyzer) = analyzer {
+        mapping["analyzer"] = json!(analyzer);
+    }
+    mapping
 }
 
 /// `properties` of the mapping: the fields' own, then what the target's `mapping:` says instead.
@@ -172,15 +76,15 @@ pub(super) fn properties(
     target: &TargetSpec,
     schema: &TableSchema,
     unsigned_long: bool,
-) -> Map<String, Value> {
+) -> Result<Map<String, Value>> {
     let mut properties = Map::new();
-    for (name, shape) in shapes(route, schema) {
-        properties.insert(name, shape.mapping(unsigned_long));
+    for field in fields(route, schema)? {
+        properties.insert(field.name.to_string(), field_mapping(route, &field, unsigned_long));
     }
     for (name, mapping) in &target.mapping {
         properties.insert(name.clone(), mapping.clone());
     }
-    properties
+    Ok(properties)
 }
 
 /// The settings of a new index: the user's, in their dotted form, and ours where the user has none.

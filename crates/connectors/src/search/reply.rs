@@ -129,9 +129,10 @@ impl Failure {
         Error::new(code, what).cause(self)
     }
 
-    /// The version that the server holds, out of the words of a conflict.
+    /// The version that the server holds, out of the words of a conflict. The id stands before them and may hold
+    /// anything, so the last match counts.
     pub(super) fn current_version(&self) -> Option<u64> {
-        let (_, after) = self.reason.split_once("current version [")?;
+        let (_, after) = self.reason.rsplit_once("current version [")?;
         after.split_once(']')?.0.parse().ok()
     }
 }
