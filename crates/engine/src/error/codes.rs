@@ -108,6 +108,7 @@ codes! {
     RouteKeyNull = 1509, DeadLetter, "a key column is null", "use a key whose columns are not null";
     RowDamaged = 1510, DeadLetter, "the kept bytes of a row cannot be read", "read the row again: syncline backfill FILE --table TABLE";
     RouteNoKey = 1511, Config, "a table has no key", "add a primary key, or name `key:` in its route";
+    RouteUnsteady = 1512, Warning, "an address depends on when the row changed", "name the date's column in `partition_by:`";
     // 16xx: search
     SearchRefused = 1601, DeadLetter, "the search server refuses the document", "correct the mapping or the row, then syncline dlq redrive FILE";
     SearchIndex = 1602, HaltPipeline, "the index or its template cannot be made", "see the server's own words";

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::error::{Error, Result};
-use crate::route::project::{FieldPlan, FieldSource, project};
+use crate::error::Result;
+use crate::route::project::{FieldPlan, FieldSource, Missing, project};
 use crate::route::transform::Action;
 use crate::route::{RouteSpec, TransformAction, TransformSpec};
 use crate::schema::{ColumnKind, TableSchema};
@@ -70,13 +70,19 @@ pub enum FieldKind {
 }
 
 /// The fields of the route's documents for this table, in the document's order.
+///
+/// Fails where [`crate::route::RouteTable::plan`] would: a transform that cannot be read.
 pub fn fields(route: &RouteSpec, schema: &TableSchema) -> Result<Vec<Field>> {
     let plans = project(route, schema, &mut Vec::new());
-    Ok(plans.into_iter().map(|plan| field(route, schema, plan)).collect())
+    let made = |plan: FieldPlan| {
+        actions(route, schema, &plan)?;
+        Ok(field(route, schema, plan))
+    };
+    plans.into_iter().map(made).collect()
 }
 
 /// What the route names and the table lacks: worth telling in `check`, no reason to stop.
-pub fn missing_fields(route: &RouteSpec, schema: &TableSchema) -> Vec<Error> {
+pub fn missing_fields(route: &RouteSpec, schema: &TableSchema) -> Vec<Missing> {
     let mut missing = Vec::new();
     project(route, schema, &mut missing);
     missing

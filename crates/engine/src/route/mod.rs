@@ -4,6 +4,7 @@
 mod address;
 mod cells;
 mod civil;
+mod collide;
 mod compile;
 mod date;
 mod decimal;
@@ -12,6 +13,8 @@ mod document;
 mod expression;
 mod fields;
 mod filter;
+mod findings;
+mod findings_online;
 mod geojson;
 mod glob;
 mod key;
@@ -34,12 +37,16 @@ mod fixture;
 
 use std::sync::Arc;
 
+pub use collide::collisions;
 pub use compile::CompiledRoute;
 pub use fields::{Field, FieldKind, fields, missing_fields};
 pub use filter::check_when;
+pub use findings::{Finding, findings};
+pub use findings_online::schema_findings;
 pub use key::{MAX_KEY, key_text};
 pub use line::CapturedLines;
 pub use pattern::{Pattern, Selection};
+pub use project::Missing;
 pub use reserved::{reserved, reserved_fields};
 pub use routed::{Deliveries, Routed};
 pub use router::{LetterTexts, NO_ROUTE, RouteTable};

@@ -24,9 +24,21 @@ pub(crate) enum FieldSource {
     Transform(usize),
 }
 
+/// A field that the route names and the table lacks.
+#[derive(Clone, Debug)]
+pub struct Missing {
+    /// Its name.
+    pub field: String,
+    /// The route's key that names it: `transform` or `only`.
+    pub key: &'static str,
+    /// Which entry of the key's list.
+    pub index: usize,
+    pub error: Error,
+}
+
 /// The fields. A transform or `only` that names a field which this table lacks is left out and reported in `missing`:
 /// older rows of a lagging stream lack columns that newer ones have, and that must not stop them.
-pub(crate) fn project(route: &RouteSpec, schema: &TableSchema, missing: &mut Vec<Error>) -> Vec<FieldPlan> {
+pub(crate) fn project(route: &RouteSpec, schema: &TableSchema, missing: &mut Vec<Missing>) -> Vec<FieldPlan> {
     let column = |(n, column): (usize, &crate::schema::Column)| FieldPlan {
         name: column.name.clone(),
         source: FieldSource::Column(n),
@@ -51,16 +63,16 @@ pub(crate) fn project(route: &RouteSpec, schema: &TableSchema, missing: &mut Vec
                     None => fields.push(plan),
                 }
             }
-            (_, None) => missing.push(lacks(schema, named, &fields)),
+            (_, None) => missing.push(lacks(schema, named, &fields, ("transform", n))),
             (TransformAction::Rename { .. }, Some(at)) => rename(&mut fields, at, &transform.field),
             (TransformAction::Drop, Some(at)) => drop(fields.remove(at)),
             (_, Some(at)) => fields[at].actions.push(n),
         }
     }
     if let Some(only) = &route.only {
-        for name in only {
+        for (n, name) in only.iter().enumerate() {
             if find(&fields, name).is_none() {
-                missing.push(lacks(schema, name, &fields));
+                missing.push(lacks(schema, name, &fields, ("only", n)));
             }
         }
         fields.retain(|field| only.iter().any(|name| name.eq_ignore_ascii_case(&field.name)));
@@ -81,9 +93,15 @@ fn rename(fields: &mut Vec<FieldPlan>, at: usize, name: &str) {
     }
 }
 
-fn lacks(schema: &TableSchema, name: &str, fields: &[FieldPlan]) -> Error {
+fn lacks(
+    schema: &TableSchema,
+    name: &str,
+    fields: &[FieldPlan],
+    (key, index): (&'static str, usize),
+) -> Missing {
     let names = fields.iter().map(|field| &*field.name);
-    no_such(&format!("the documents of {} have no field {name:?}", schema.name), name, names)
+    let error = no_such(&format!("the documents of {} have no field {name:?}", schema.name), name, names);
+    Missing { field: name.to_owned(), key, index, error }
 }
 
 /// `message`, with the nearest name that exists.

@@ -161,6 +161,21 @@ pub enum TargetKind {
 }
 
 impl TargetKind {
+    /// The word that makes it one in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Search => "index",
+            Self::Cache => "key",
+            Self::Document => "collection",
+            Self::Table => "table",
+            Self::Archive => "path",
+            Self::Message => "topic",
+            Self::Webhook => "url",
+            Self::Stdout => "stdout",
+            Self::Discard => "discard",
+        }
+    }
+
     /// Whether it keeps every change (lines) instead of the newest document per address.
     pub fn keeps_lines(self) -> bool {
         matches!(self, Self::Archive | Self::Message | Self::Webhook | Self::Stdout | Self::Discard)

@@ -63,9 +63,6 @@ impl Template {
                 '}' => open -= 1,
                 _ => {}
             }
-            if matches!(c, '{' | '}') && !braces {
-                return Err(bad(text, "braces inside braces"));
-            }
             literal.push(c);
             rest = after;
         }
@@ -74,6 +71,10 @@ impl Template {
         }
         if !literal.is_empty() {
             pieces.push(Piece::Literal(literal));
+        }
+        let own_brace = |p: &Piece| matches!(p, Piece::Literal(text) if text.contains(['{', '}']));
+        if !braces && pieces.iter().any(own_brace) {
+            return Err(bad(text, "braces inside braces"));
         }
         if pieces.is_empty() {
             return Err(bad(text, "it is empty"));
@@ -85,6 +86,14 @@ impl Template {
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Field { name: Name::Column(name), .. } => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The text outside its placeholders.
+    pub(crate) fn literals(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Literal(text) => Some(text.as_str()),
             _ => None,
         })
     }
