@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use syncline_engine::error::Result;
+use syncline_engine::error::{Code, Error, Result};
+
+use super::cursor::Cursor;
 
 /// One transaction's GTID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,18 +15,52 @@ pub struct Gtid {
     pub number: u64,
 }
 
-/// The last GTID of each domain (`@@gtid_binlog_pos`), or of each domain and server (a GTID list event,
-/// `@@gtid_binlog_state`); the newest of a domain is the one that was added last.
+/// The last GTID of each domain and server (`@@gtid_binlog_pos` holds one a domain, `@@gtid_binlog_state` and a GTID
+/// list event one a server); the newest of a domain is the one that was added last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GtidPosition {
     domains: BTreeMap<u32, Vec<Gtid>>,
 }
 
+/// The upper bits of a list event's count are flags.
+const COUNT_MASK: u32 = (1 << 28) - 1;
+
+impl Gtid {
+    /// Reads `0-1-5`.
+    pub fn parse(text: &str) -> Result<Gtid> {
+        fn number<T: std::str::FromStr>(part: Option<&str>) -> Option<T> {
+            part.filter(|p| p.bytes().all(|b| b.is_ascii_digit())).and_then(|p| p.parse().ok())
+        }
+        let mut parts = text.trim().split('-');
+        let parsed = number(parts.next())
+            .zip(number(parts.next()))
+            .zip(number(parts.next()))
+            .map(|((domain, server), number)| Gtid { domain, server, number });
+        parsed
+            .filter(|_| parts.next().is_none())
+            .ok_or_else(|| Error::new(Code::MysqlDecode, format!("{text:?} is not a GTID of MariaDB")))
+    }
+}
+
 impl GtidPosition {
     /// Reads `0-1-5,1-2-7`; empty is the empty position.
     pub fn parse(text: &str) -> Result<GtidPosition> {
-        let _ = text;
-        Err(super::cursor::malformed("GTID position"))
+        let mut position = GtidPosition::default();
+        for part in text.split(',').filter(|p| !p.trim().is_empty()) {
+            position.add(&Gtid::parse(part)?);
+        }
+        Ok(position)
+    }
+
+    /// The body of a GTID list event: within a domain, the newest comes last.
+    pub(super) fn decode(body: &[u8]) -> Result<GtidPosition> {
+        let mut c = Cursor::new(body, "GTID list event");
+        let count = c.u32()? & COUNT_MASK;
+        let mut position = GtidPosition::default();
+        for _ in 0..count {
+            position.add(&Gtid { domain: c.u32()?, server: c.u32()?, number: c.u64()? });
+        }
+        Ok(position)
     }
 
     /// Whether it holds nothing.
@@ -32,21 +68,27 @@ impl GtidPosition {
         self.domains.is_empty()
     }
 
-    /// Whether the GTID's number is not above that of its domain (numbers rise within a domain).
+    /// Whether the GTID's number is not above that of its domain (numbers rise within a domain, whoever gives them).
     pub fn contains(&self, gtid: &Gtid) -> bool {
-        let _ = gtid;
-        false
+        let highest = self.domains.get(&gtid.domain).into_iter().flatten().map(|g| g.number).max();
+        highest.is_some_and(|n| gtid.number <= n)
     }
 
     /// Moves its domain on to this GTID.
     pub fn add(&mut self, gtid: &Gtid) {
-        let _ = gtid;
+        let servers = self.domains.entry(gtid.domain).or_default();
+        match servers.last_mut() {
+            Some(last) if last.server == gtid.server => *last = *gtid,
+            _ => {
+                servers.retain(|g| g.server != gtid.server);
+                servers.push(*gtid);
+            }
+        }
     }
 
-    /// Whether every domain of this position is contained in the other.
+    /// Whether the newest of every domain of this position is contained in the other.
     pub fn is_subset(&self, other: &GtidPosition) -> bool {
-        let _ = other;
-        false
+        self.newest().all(|gtid| other.contains(gtid))
     }
 
     /// The newest GTID of each domain: what `SET @slave_connect_state` takes.

@@ -2,7 +2,10 @@
 //! bytes give a value or a numbered error, never a panic, a hang or an allocation beyond the event's own size.
 
 mod bitmap;
+mod body;
 mod checksum;
+mod column_plan;
+mod column_type;
 mod cursor;
 mod decoder;
 mod event;
@@ -17,6 +20,7 @@ mod row_format;
 mod rows;
 mod table_map;
 mod table_metadata;
+mod varlen;
 mod xa;
 
 pub use bitmap::Bitmap;
@@ -25,6 +29,7 @@ pub use decoder::Decoder;
 pub use event::{Event, EventBody, EventHeader, HEADER_LEN, flag, kind};
 pub use format::{Flavor, Format};
 pub use gtid_event::{GtidEvent, GtidKind};
+pub(super) use inflate::zlib as inflate_zlib;
 pub use payload::{Payload, PayloadEvents};
 pub use query::Query;
 pub use row_format::BinlogFormat;

@@ -1,9 +1,13 @@
 //! Row events: which table, which columns, and where each row's images stand in the event. Values are `row_format.rs`.
 
 use bytes::Bytes;
-use syncline_engine::error::Result;
+use syncline_engine::error::{Code, Error, Result};
 
-use super::bitmap::Bitmap;
+use super::bitmap::{Bitmap, bit};
+use super::column_type::{JSON, Width};
+use super::cursor::{Cursor, little, malformed};
+use super::event::{HEADER_LEN, kind};
+use super::inflate;
 use super::table_map::TableMap;
 
 /// What the rows of an event did.
@@ -38,11 +42,13 @@ pub struct RowsEvent {
     pub operation: RowOperation,
     /// Whether the statement ends here: table ids are void after it.
     pub ends_statement: bool,
-    /// Whether it was a MariaDB compressed event: its images' offsets count up.
+    /// Whether it was a MariaDB compressed event: its images' offsets count up ([`Place::compressed`]).
     pub compressed: bool,
+    columns: usize,
     before: Option<Layout>,
     after: Option<Layout>,
-    body: Bytes,
+    rows: Bytes,
+    /// Where `rows` begins in the event, for offsets.
     rows_at: usize,
 }
 
@@ -82,9 +88,103 @@ impl Place {
         let last = start.saturating_add(u64::from(size).saturating_sub(1));
         Place { start, last, next: Some(start) }
     }
+
+    fn offset(&mut self, at: usize) -> u64 {
+        match &mut self.next {
+            None => self.start.saturating_add(at as u64),
+            Some(next) => {
+                let offset = *next;
+                *next = next.saturating_add(1).min(self.last);
+                offset
+            }
+        }
+    }
 }
 
+/// The server's mark for "no table": such an event only ends a statement.
+const DUMMY_TABLE: u64 = 0x00ff_ffff;
+const STATEMENT_END: u16 = 0x0001;
+
+/// What a type number means.
+struct Variant {
+    operation: RowOperation,
+    second_version: bool,
+    partial: bool,
+    compressed: bool,
+}
+
+fn variant(event_type: u8) -> Option<Variant> {
+    use RowOperation::{Delete, Update, Write};
+    let (operation, second_version, compressed) = match event_type {
+        kind::WRITE_ROWS_V1 => (Write, false, false),
+        kind::UPDATE_ROWS_V1 => (Update, false, false),
+        kind::DELETE_ROWS_V1 => (Delete, false, false),
+        kind::WRITE_ROWS => (Write, true, false),
+        kind::UPDATE_ROWS | kind::PARTIAL_UPDATE_ROWS => (Update, true, false),
+        kind::DELETE_ROWS => (Delete, true, false),
+        kind::MARIADB_WRITE_ROWS_COMPRESSED_V1 => (Write, false, true),
+        kind::MARIADB_UPDATE_ROWS_COMPRESSED_V1 => (Update, false, true),
+        kind::MARIADB_DELETE_ROWS_COMPRESSED_V1 => (Delete, false, true),
+        kind::MARIADB_WRITE_ROWS_COMPRESSED => (Write, true, true),
+        kind::MARIADB_UPDATE_ROWS_COMPRESSED => (Update, true, true),
+        kind::MARIADB_DELETE_ROWS_COMPRESSED => (Delete, true, true),
+        _ => return None,
+    };
+    Some(Variant { operation, second_version, partial: event_type == kind::PARTIAL_UPDATE_ROWS, compressed })
+}
+
+const WHAT: &str = "rows event";
+
 impl RowsEvent {
+    /// Whether a type number is one of rows.
+    pub(super) fn is_rows(event_type: u8) -> bool {
+        variant(event_type).is_some()
+    }
+
+    /// Reads the body of a row event whose table id has `id_len` bytes.
+    pub(super) fn parse(event_type: u8, body: &Bytes, id_len: usize) -> Result<RowsEvent> {
+        let mut c = Cursor::new(body, WHAT);
+        let variant = variant(event_type).ok_or_else(|| c.bad())?;
+        let table_id = c.uint(id_len)?;
+        let ends_statement = c.u16()? & STATEMENT_END != 0;
+        if variant.second_version {
+            let extra = usize::from(c.u16()?).checked_sub(2).ok_or_else(|| c.bad())?;
+            c.skip(extra)?;
+        }
+        // Each column takes a bit, not a byte: `count` would refuse wide tables.
+        let columns = usize::try_from(c.lenenc()?).map_err(|_| c.bad())?;
+        let bitmap_len = columns.div_ceil(8);
+        let mut layout = |partial_json| -> Result<Layout> {
+            Ok(Layout { present: Bitmap::new(c.take(bitmap_len)?, columns), partial_json })
+        };
+        let (before, after) = match variant.operation {
+            RowOperation::Write => (None, Some(layout(false)?)),
+            RowOperation::Delete => (Some(layout(false)?), None),
+            RowOperation::Update => (Some(layout(false)?), Some(layout(variant.partial)?)),
+        };
+        let rows_at = c.at();
+        let rows = match variant.compressed {
+            true => Bytes::from(inflate::mariadb_event(c.rest(), WHAT)?),
+            false => body.slice(rows_at..),
+        };
+        Ok(RowsEvent {
+            table_id,
+            operation: variant.operation,
+            ends_statement,
+            compressed: variant.compressed,
+            columns,
+            before,
+            after,
+            rows,
+            rows_at: HEADER_LEN + rows_at,
+        })
+    }
+
+    /// Whether it holds no rows at all and names no table: it only ends a statement.
+    pub fn is_dummy(&self) -> bool {
+        self.table_id == DUMMY_TABLE && self.rows.is_empty()
+    }
+
     /// Whether it is a PARTIAL_UPDATE_ROWS event (`binlog_row_value_options=PARTIAL_JSON`).
     pub fn is_partial_json(&self) -> bool {
         self.after.as_ref().is_some_and(|l| l.partial_json)
@@ -102,15 +202,30 @@ impl RowsEvent {
 
     /// Walks the rows. `MysqlSchema` if the map has another number of columns.
     pub fn rows<'a>(&'a self, map: &'a TableMap, place: &'a mut Place) -> Result<RowIter<'a>> {
-        Ok(RowIter { event: self, map, place, at: self.rows_at })
+        map.readable()?;
+        if map.columns.len() != self.columns {
+            return Err(Error::new(
+                Code::MysqlSchema,
+                format!(
+                    "the table map of {} has {} columns, its rows have {}",
+                    map.name(),
+                    map.columns.len(),
+                    self.columns
+                ),
+            ));
+        }
+        // A row of no columns has no bytes (MINIMAL, all defaults): there is one, though nothing stands there.
+        let empty = [&self.before, &self.after].into_iter().flatten().all(|l| l.present.ones() == 0);
+        let more = !self.rows.is_empty() || (empty && !self.is_dummy());
+        Ok(RowIter { event: self, map, place, at: 0, more })
     }
 
     /// Before and after image of an update as one slice, for `BinlogFormat::merged` (MariaDB's FULL_NODUP).
     pub fn merged(&self, images: &RowImages) -> Option<Image> {
         let (before, after) = (images.before.as_ref()?, images.after.as_ref()?);
-        let start = (before.bytes.as_ptr() as usize).checked_sub(self.body.as_ptr() as usize)?;
+        let start = (before.bytes.as_ptr() as usize).checked_sub(self.rows.as_ptr() as usize)?;
         let end = start.checked_add(before.bytes.len())?.checked_add(after.bytes.len())?;
-        (end <= self.body.len()).then(|| Image { bytes: self.body.slice(start..end), offset: after.offset })
+        (end <= self.rows.len()).then(|| Image { bytes: self.rows.slice(start..end), offset: after.offset })
     }
 }
 
@@ -120,13 +235,89 @@ pub struct RowIter<'a> {
     map: &'a TableMap,
     place: &'a mut Place,
     at: usize,
+    more: bool,
+}
+
+impl RowIter<'_> {
+    fn image(&mut self, layout: &Layout) -> Result<Image> {
+        let rest = self.event.rows.get(self.at..).unwrap_or_default();
+        let len = image_len(rest, self.map, layout)?;
+        let bytes = self.event.rows.slice(self.at..self.at + len);
+        let offset = self.place.offset(self.event.rows_at + self.at);
+        self.at += len;
+        Ok(Image { bytes, offset })
+    }
+
+    fn images(&mut self) -> Result<RowImages> {
+        let event = self.event;
+        let before = event.before.as_ref().map(|layout| self.image(layout)).transpose()?;
+        let after = event.after.as_ref().map(|layout| self.image(layout)).transpose()?;
+        Ok(RowImages { before, after })
+    }
 }
 
 impl Iterator for RowIter<'_> {
     type Item = Result<RowImages>;
 
     fn next(&mut self) -> Option<Result<RowImages>> {
-        let _ = (&self.event, &self.map, &self.place.start, &self.place.last, &self.place.next, self.at);
-        Some(Err(super::cursor::malformed("rows event")))
+        if !self.more {
+            return None;
+        }
+        let before = self.at;
+        let images = self.images();
+        // A row without a byte would repeat for ever.
+        self.more = images.is_ok() && self.at > before && self.at < self.event.rows.len();
+        match images {
+            Ok(_) if self.at == before && !self.event.rows.is_empty() => Some(Err(malformed(WHAT))),
+            images => Some(images),
+        }
     }
+}
+
+/// How many bytes the image at the beginning of `rest` takes.
+fn image_len(rest: &[u8], map: &TableMap, layout: &Layout) -> Result<usize> {
+    let mut c = Cursor::new(rest, WHAT);
+    if layout.partial_json {
+        read_partial(&mut c, map)?;
+    }
+    let nulls = c.take(layout.present.ones().div_ceil(8))?;
+    let mut at = c.at();
+    let mut n = 0;
+    let full = layout.present.is_full();
+    for (column, width) in map.widths.iter().enumerate() {
+        if !full && !layout.present.get(column) {
+            continue;
+        }
+        if !bit(nulls, n) {
+            at = skip(rest, at, *width).ok_or_else(|| c.bad())?;
+        }
+        n += 1;
+    }
+    if at > rest.len() { Err(c.bad()) } else { Ok(at) }
+}
+
+/// Where the value at `at` ends; perhaps beyond `rest`.
+#[inline]
+pub(super) fn skip(rest: &[u8], at: usize, width: Width) -> Option<usize> {
+    match width {
+        Width::Fixed(n) => Some(at + usize::from(n)),
+        Width::Prefixed(1) => Some(at + 1 + usize::from(*rest.get(at)?)),
+        Width::Prefixed(n) => {
+            let n = usize::from(n);
+            let len = little(rest.get(at..)?.get(..n)?) as usize;
+            at.checked_add(n)?.checked_add(len)
+        }
+    }
+}
+
+/// What stands before an after image of PARTIAL_UPDATE_ROWS: options, and one bit for each JSON column of the table if
+/// some hold diffs. Answers these bits.
+pub(super) fn read_partial<'a>(c: &mut Cursor<'a>, map: &TableMap) -> Result<&'a [u8]> {
+    const PARTIAL_JSON: u64 = 1;
+    let options = c.lenenc()?;
+    if options & PARTIAL_JSON == 0 {
+        return Ok(&[]);
+    }
+    let json_columns = map.columns.iter().filter(|k| k.kind == JSON).count();
+    c.take(json_columns.div_ceil(8))
 }

@@ -1,10 +1,14 @@
-//! What must be known of a column beyond what the binlog says: parsed from the catalog, kept in the schema history.
+//! What must be known of a column beyond what the binlog says: read from the catalog, kept in the schema history.
+//! How the catalog's type texts are read is `type_text.rs`.
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::schema::{Column, ColumnKind};
+
+use super::charset::Charset;
+use super::type_text;
 
 /// One column as of a position. Serialised into the schema history: fields may be added, never renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,16 +47,19 @@ pub enum ColumnType {
         precision: u8,
         scale: u8,
     },
-    /// CHAR, VARCHAR, TEXT.
+    /// CHAR, VARCHAR, TEXT; `length` in characters where it is declared.
     Text {
-        charset: TextCharset,
+        charset: Charset,
         length: Option<u32>,
     },
+    /// The labels are those of the catalog, which shows `?` for what does not fit its own character set.
     Enum {
-        labels: Vec<Arc<str>>,
+        labels: Arc<[Arc<str>]>,
+        charset: Charset,
     },
     Set {
-        labels: Vec<Arc<str>>,
+        labels: Arc<[Arc<str>]>,
+        charset: Charset,
     },
     /// BINARY(n): `pad` is n. VARBINARY and BLOB have none.
     Bytes {
@@ -72,7 +79,7 @@ pub enum ColumnType {
     Json,
     /// MariaDB's JSON: text of this character set with a `json_valid` check.
     JsonText {
-        charset: TextCharset,
+        charset: Charset,
     },
     Geometry,
     /// MySQL's VECTOR, or MariaDB's.
@@ -82,11 +89,6 @@ pub enum ColumnType {
     Inet4,
     Inet6,
 }
-
-/// A character set by the server's name (`utf8mb4`, `latin1`, `cp850`, ..).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TextCharset(pub Arc<str>);
 
 /// A row of `information_schema.columns`, as far as it matters.
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,15 +111,37 @@ pub struct CatalogColumn<'a> {
 impl ColumnDetail {
     /// Reads a row of the catalog. `MysqlSchema` for a type or character set that is not known.
     pub fn from_catalog(column: &CatalogColumn<'_>) -> Result<ColumnDetail> {
-        Err(Error::new(Code::MysqlSchema, format!("column {} cannot be read", column.name)))
+        let unknown = || {
+            let charset = column.charset.unwrap_or("none");
+            Error::new(Code::MysqlSchema, format!("the type of column {} is not known", column.name))
+                .cause(format!("{}, character set {charset}", column.column_type))
+        };
+        let mut kind = type_text::parse(column.column_type, column.charset).ok_or_else(unknown)?;
+        if let (true, ColumnType::Text { charset, .. }) = (column.json_valid, &kind) {
+            kind = ColumnType::JsonText { charset: *charset };
+        }
+        let extra = column.extra.to_ascii_uppercase();
+        Ok(ColumnDetail {
+            name: column.name.into(),
+            kind,
+            nullable: column.nullable,
+            // MySQL also marks expression defaults: DEFAULT_GENERATED.
+            generated: extra.split_whitespace().any(|word| word == "GENERATED"),
+            invisible: extra.contains("INVISIBLE"),
+            type_text: column.column_type.to_owned(),
+        })
     }
 
     /// The engine's view of it.
     pub fn column(&self) -> Column {
-        let kind = match &self.kind {
-            ColumnType::Integer { bits, unsigned } => {
-                ColumnKind::Integer { bits: *bits, unsigned: *unsigned }
-            }
+        Column { name: self.name.clone(), kind: self.kind.column_kind(), nullable: self.nullable }
+    }
+}
+
+impl ColumnType {
+    fn column_kind(&self) -> ColumnKind {
+        match self {
+            ColumnType::Integer { bits, unsigned } => ColumnKind::Integer { bits: *bits, unsigned: *unsigned },
             ColumnType::Year => ColumnKind::Year,
             ColumnType::Bit { bits } => ColumnKind::Bit { bits: *bits },
             ColumnType::Float => ColumnKind::Float,
@@ -126,8 +150,8 @@ impl ColumnDetail {
                 ColumnKind::Decimal { precision: (*precision).into(), scale: (*scale).into() }
             }
             ColumnType::Text { length, .. } => ColumnKind::Text { length: *length },
-            ColumnType::Enum { labels } => ColumnKind::Enum { labels: labels.clone() },
-            ColumnType::Set { labels } => ColumnKind::Set { labels: labels.clone() },
+            ColumnType::Enum { labels, .. } => ColumnKind::Enum { labels: labels.to_vec() },
+            ColumnType::Set { labels, .. } => ColumnKind::Set { labels: labels.to_vec() },
             ColumnType::Bytes { .. } => ColumnKind::Bytes,
             ColumnType::Date => ColumnKind::Date,
             ColumnType::DateTime { digits } => ColumnKind::DateTime { digits: *digits },
@@ -138,7 +162,20 @@ impl ColumnDetail {
             ColumnType::Vector => ColumnKind::Vector,
             ColumnType::Uuid => ColumnKind::Uuid,
             ColumnType::Inet4 | ColumnType::Inet6 => ColumnKind::Inet,
-        };
-        Column { name: self.name.clone(), kind, nullable: self.nullable }
+        }
+    }
+}
+
+impl Serialize for Charset {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name)
+    }
+}
+
+impl<'de> Deserialize<'de> for Charset {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Charset, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Charset::named(&name)
+            .ok_or_else(|| serde::de::Error::custom(format!("character set {name} is not known")))
     }
 }
