@@ -31,6 +31,8 @@ pub mod template;
 mod transform;
 
 #[cfg(test)]
+mod convergence_tests;
+#[cfg(test)]
 mod deliver_tests;
 #[cfg(test)]
 mod fixture;
