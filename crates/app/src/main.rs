@@ -13,6 +13,7 @@ mod process;
 mod serve;
 mod shape;
 mod signals;
+mod tap;
 
 use std::process::ExitCode;
 

@@ -5,8 +5,13 @@ use super::*;
 #[test]
 fn every_code_has_its_page() {
     for code in Code::ALL {
-        let page = page(*code).unwrap_or_else(|| panic!("{code} has no page: write docs/errors/{code}.md, list it in pages.rs"));
-        assert!(page.starts_with(&format!("# {code}: {}\n", code.title())), "docs/errors/{code}.md has another title");
+        let page = page(*code).unwrap_or_else(|| {
+            panic!("{code} has no page: write docs/errors/{code}.md, list it in pages.rs")
+        });
+        assert!(
+            page.starts_with(&format!("# {code}: {}\n", code.title())),
+            "docs/errors/{code}.md has another title"
+        );
         for part in ["\n## What happened\n", "\n## Why\n", "\n## What to do\n"] {
             assert!(page.contains(part), "docs/errors/{code}.md lacks {part:?}");
         }

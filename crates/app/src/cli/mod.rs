@@ -51,6 +51,8 @@ pub enum Command {
     Check(FindingsArgs),
     /// States, lag, rate, balance and dead letters.
     Status(StatusArgs),
+    /// Prints changes as JSON lines; touches no checkpoint.
+    Tap(TapArgs),
     /// Stops reading until `resume`, also over restarts.
     Pause(ControlArgs),
     /// Goes on after `pause`, and lets tables go on that halted for their dead letters.
@@ -108,6 +110,33 @@ pub struct StatusArgs {
     /// Again every second, until interrupted.
     #[arg(long)]
     pub watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TapArgs {
+    /// The configuration.
+    pub file: PathBuf,
+    /// Only these pipelines.
+    #[arg(long = "pipeline", value_name = "NAME")]
+    pub pipelines: Vec<String>,
+    /// Only this table (`database.table`, or a pattern).
+    #[arg(long, value_name = "TABLE")]
+    pub table: Option<String>,
+    /// Ends after so many lines.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Whose form the lines have.
+    #[arg(long, value_enum, default_value_t = Dialect::Syncline)]
+    pub format: Dialect,
+}
+
+/// The forms `tap` can print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Dialect {
+    Syncline,
+    Debezium,
+    Canal,
+    Maxwell,
 }
 
 #[derive(Debug, Args)]
@@ -214,6 +243,7 @@ pub async fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Lint(args) => lint::lint(&args),
         Command::Check(args) => check::check(&args).await,
         Command::Status(args) => status::status(args).await,
+        Command::Tap(args) => crate::tap::tap(args).await,
         Command::Pause(args) => control::pause(args).await,
         Command::Resume(args) => control::resume(args).await,
         Command::Backfill(args) => control::backfill(args).await,

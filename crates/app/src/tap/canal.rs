@@ -33,7 +33,8 @@ pub fn write(change: &Change, key: &[usize], number: u64, out: &mut Vec<u8>) -> 
     out.extend_from_slice(format!(",\"es\":{},\"gtid\":", change.origin.committed_at).as_bytes());
     json::write_string(out, gtid);
     out.extend_from_slice(format!(",\"id\":{number},\"isDdl\":false,\"mysqlType\":").as_bytes());
-    let types: Texts = schema.columns.iter().map(|c| (c.name.to_string(), Some(type_name(&c.kind)))).collect();
+    let types: Texts =
+        schema.columns.iter().map(|c| (c.name.to_string(), Some(type_name(&c.kind)))).collect();
     write_texts(&types, out);
     out.extend_from_slice(b",\"old\":");
     match (&change.before, change.operation) {
@@ -102,7 +103,8 @@ fn text(column: &Column, value: Value<'_>) -> Option<String> {
         },
         Value::Set(set) => {
             let ColumnKind::Set { labels } = &column.kind else { return Some(String::new()) };
-            let bit = |label: &str| labels.iter().position(|l| **l == *label).map_or(0, |n| 1u64 << n.min(63));
+            let bit =
+                |label: &str| labels.iter().position(|l| **l == *label).map_or(0, |n| 1u64 << n.min(63));
             set.iter().map(bit).fold(0, |bits, b| bits | b).to_string()
         }
         Value::Bytes(raw) | Value::Vector(raw) => raw.iter().map(|b| char::from(*b)).collect(),
@@ -129,7 +131,8 @@ fn printed(write: impl FnOnce(&mut Vec<u8>)) -> String {
 
 /// The column's type as MySQL would print it, as far as a captured schema tells.
 fn type_name(kind: &ColumnKind) -> String {
-    let digits = |name: &str, digits: u8| if digits == 0 { name.to_owned() } else { format!("{name}({digits})") };
+    let digits =
+        |name: &str, digits: u8| if digits == 0 { name.to_owned() } else { format!("{name}({digits})") };
     let listed = |name: &str, labels: &[std::sync::Arc<str>]| {
         let mut text = format!("{name}(");
         for (n, label) in labels.iter().enumerate() {

@@ -66,7 +66,8 @@ pub fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
 
 /// Microseconds since midnight.
 pub fn micros(t: Clock) -> i64 {
-    (i64::from(t.hour) * 3600 + i64::from(t.minute) * 60 + i64::from(t.second)) * 1_000_000 + i64::from(t.micros)
+    (i64::from(t.hour) * 3600 + i64::from(t.minute) * 60 + i64::from(t.second)) * 1_000_000
+        + i64::from(t.micros)
 }
 
 /// Days since 1970-01-01 in the Gregorian calendar, also before it was used.

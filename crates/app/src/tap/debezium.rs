@@ -76,7 +76,9 @@ fn write_source(change: &Change, server: &Server, op: &str, out: &mut Vec<u8>) {
         None => out.extend_from_slice(b"null"),
     }
     text(out, ",\"file\":", &origin.file);
-    out.extend_from_slice(format!(",\"pos\":{},\"row\":0,\"thread\":null,\"query\":null}}", change.offset).as_bytes());
+    out.extend_from_slice(
+        format!(",\"pos\":{},\"row\":0,\"thread\":null,\"query\":null}}", change.offset).as_bytes(),
+    );
 }
 
 fn write_value(column: &Column, value: Value<'_>, out: &mut Vec<u8>) {
@@ -96,7 +98,7 @@ fn write_value(column: &Column, value: Value<'_>, out: &mut Vec<u8>) {
         Value::Date(d) => number(out, days(d)),
         Value::DateTime { utc: true, .. } => {
             json::write_value(out, value);
-        },
+        }
         Value::DateTime { date: d, time, utc: false } => {
             let exact = days(d) * 86_400_000_000 + micros(time);
             number(out, if time.digits > 3 { exact } else { exact.div_euclid(1000) });

@@ -55,8 +55,7 @@ impl Lines {
                 if self.ours.len() > 1000 {
                     self.ours.clear();
                 }
-                let lines =
-                    self.ours.entry(id).or_insert_with(|| CapturedLines::new(&change.schema, &key));
+                let lines = self.ours.entry(id).or_insert_with(|| CapturedLines::new(&change.schema, &key));
                 lines.write(change, &mut text);
                 Ok(())
             }
@@ -67,7 +66,8 @@ impl Lines {
         if let Err(error) = written {
             return vec![Err(error)];
         }
-        let whole = String::from_utf8(text).map_err(|e| Error::new(Code::Internal, "a line is not UTF-8").cause(e));
+        let whole =
+            String::from_utf8(text).map_err(|e| Error::new(Code::Internal, "a line is not UTF-8").cause(e));
         match whole {
             Ok(whole) => whole.split_inclusive('\n').map(|line| Ok(line.to_owned())).collect(),
             Err(error) => vec![Err(error)],
