@@ -47,6 +47,7 @@ SERVERS='mariadb 13306 MARIADB mysql://root@127.0.0.1:~13306
 mariadb-full 13307 MARIADB_FULL mysql://root@127.0.0.1:~13307
 mysql 13308 MYSQL mysql://root@127.0.0.1:~13308
 mysql-gtid 13309 MYSQL_GTID mysql://root@127.0.0.1:~13309
+mysql-nogtid 13310 MYSQL_NOGTID mysql://root@127.0.0.1:~13310
 mysql56 13356 MYSQL56 mysql://root@127.0.0.1:~13356
 redis 16379 REDIS redis://127.0.0.1:~16379
 redis-sentinel 16380 REDIS_SENTINEL redis-sentinel://127.0.0.1:~16390,127.0.0.1:~16391,127.0.0.1:~16392/mymaster
@@ -56,7 +57,8 @@ elasticsearch 19220 ELASTICSEARCH http://127.0.0.1:~19220
 opensearch2 19202 OPENSEARCH2 http://127.0.0.1:~19202
 elasticsearch7 19222 ELASTICSEARCH7 http://127.0.0.1:~19222
 s3 19000 S3 http://127.0.0.1:~19000'
-OLD_VERSIONS='opensearch2 elasticsearch7'
+# Only in all-versions. MySQL 9 has GTIDs on by default, so the third flavour is the one without.
+MORE_SERVERS='opensearch2 elasticsearch7 mysql-nogtid'
 # What the checker, the data scripts and the fault tests import.
 PYTHON_PACKAGES=(pymysql==1.1.2 cryptography==46.0.3 zstandard==0.25.0 redis==7.1.0)
 # Only its CSV files are read, not what its code would import.
@@ -75,7 +77,7 @@ expand_names() {
   local name old
   for name in "$@"; do
     case $name in
-      all) for old in $(server_names); do case " $OLD_VERSIONS " in *" $old "*) ;; *) echo "$old" ;; esac; done ;;
+      all) for old in $(server_names); do case " $MORE_SERVERS " in *" $old "*) ;; *) echo "$old" ;; esac; done ;;
       all-versions) server_names ;;
       *) [ -n "$(server_port "$name")" ] || die "no server is called $name; there are: $(server_names | tr '\n' ' ')"; echo "$name" ;;
     esac
@@ -132,6 +134,7 @@ start_server() {
     mariadb-full) start_mariadb "$name" "$port" "${MARIADB_FULL_OPTIONS[@]}" ;;
     mysql) start_mysql "$name" "$port" ;;
     mysql-gtid) start_mysql "$name" "$port" "${MYSQL_GTID_OPTIONS[@]}" ;;
+    mysql-nogtid) start_mysql "$name" "$port" "${MYSQL_NOGTID_OPTIONS[@]}" ;;
     mysql56) start_mysql56 "$name" "$port" ;;
     redis) start_redis_node "$name" "$port" ;;
     opensearch) start_opensearch "$name" "$port" "$OPENSEARCH_3" ;;
@@ -142,12 +145,15 @@ start_server() {
   esac
 }
 
+# All at once: most of a start is waiting.
 cmd_start() {
-  local names name began
+  local names name job jobs=() failed=0
   names=$(expand_names "$@") || exit 2
   for name in $names; do
-    with_lock "start-$name" install_and_start "$name" || die "$name did not start"
+    { with_lock "start-$name" install_and_start "$name" || { say "$name did not start"; false; }; } & jobs+=($!)
   done
+  for job in "${jobs[@]}"; do wait "$job" || failed=1; done
+  return $failed
 }
 
 install_and_start() {

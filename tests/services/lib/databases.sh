@@ -7,6 +7,7 @@ COMMON_OPTIONS=(--bind-address=127.0.0.1 --local-infile=ON)
 # The second flavours are not in UTC on purpose: no TIMESTAMP may depend on the server's zone.
 FULL_OPTIONS=(--binlog-row-metadata=FULL --default-time-zone=+05:30)
 MARIADB_FULL_OPTIONS=("${FULL_OPTIONS[@]}" --gtid-strict-mode=ON --gtid-domain-id=7)
+MYSQL_NOGTID_OPTIONS=(--gtid-mode=OFF --enforce-gtid-consistency=OFF)
 MYSQL_GTID_OPTIONS=("${FULL_OPTIONS[@]}" --gtid-mode=ON --enforce-gtid-consistency=ON)
 
 install_mariadb() { apt_install mariadb-server mariadb-client; }

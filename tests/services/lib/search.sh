@@ -141,7 +141,7 @@ start_opensearch() { # NAME PORT VERSION
   launch "$name" setpriv --reuid=$SEARCH_UID --regid=$SEARCH_UID --clear-groups env HOME="$dir/tmp" OPENSEARCH_HOME="$home" \
     OPENSEARCH_PATH_CONF="$dir/conf" OPENSEARCH_JAVA_HOME="$java" JAVA_HOME="$java" OPENSEARCH_TMPDIR="$dir/tmp" \
     OPENSEARCH_JAVA_OPTS="-Xms$heap -Xmx$heap" "$home/bin/opensearch" "${SETTINGS[@]}"
-  ready "$name" 240 search_answers "$port"
+  ready "$name" 400 search_answers "$port"
 }
 
 start_elasticsearch() { # NAME PORT VERSION
@@ -153,7 +153,7 @@ start_elasticsearch() { # NAME PORT VERSION
   rm -f "$dir/data/pid"
   launch "$name" setpriv --reuid=$SEARCH_UID --regid=$SEARCH_UID --clear-groups env HOME="$dir/tmp" ES_PATH_CONF="$dir/conf" \
     ES_JAVA_HOME="$JDK_17" ES_TMPDIR="$dir/tmp" ES_JAVA_OPTS="-Xms$heap -Xmx$heap" "$home/bin/elasticsearch" -p "$dir/data/pid" "${SETTINGS[@]}"
-  ready "$name" 240 search_answers "$port" || return 1
+  ready "$name" 400 search_answers "$port" || return 1
   # 8.x has a launcher in front: signals must reach the server itself.
   [ ! -s "$dir/data/pid" ] || cp "$dir/data/pid" "$dir/pid"
 }
