@@ -23,8 +23,12 @@ class SqliteFile:
             self.problems.append(f"there is no {self.path}")
             return
         connection = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
-        yield from connection.execute(sql, arguments)
-        connection.close()
+        try:
+            yield from connection.execute(sql, arguments)
+        except sqlite3.OperationalError as error:
+            self.problems.append(f"{self.path}: not laid out as the checker knows it: {error}")
+        finally:
+            connection.close()
 
 
 class SqliteCache(SqliteFile):

@@ -155,8 +155,8 @@ class Archive:
         with open(path, "rb") as packed:
             content = packed.read()
         digest = entry.get("sha256") or entry.get("hash") or ""
-        if digest.removeprefix("sha256:") not in ("", hashlib.sha256(content).hexdigest()):
-            self.problems.append(f"{path}: the manifest has another hash")
+        if digest.removeprefix("sha256:") != hashlib.sha256(content).hexdigest():
+            self.problems.append(f"{path}: the manifest says {digest or 'no hash'}, which is not its SHA-256")
         return io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(content, read_across_frames=True), encoding="utf-8")
 
     def changes(self):
