@@ -150,8 +150,7 @@ impl Client {
 
     fn broken(&self, host: &str, error: &reqwest::Error) -> Error {
         let why = root_cause(error);
-        let tls = find::<rustls::Error>(error).is_some();
-        if tls && !self.answered.load(Ordering::Relaxed) {
+        if is_tls(error) && !self.answered.load(Ordering::Relaxed) {
             return tls_error(&self.name, error);
         }
         let (code, what) = if error.is_connect() {
@@ -232,18 +231,16 @@ fn root_cause(error: &reqwest::Error) -> String {
     deepest.to_string()
 }
 
-fn find<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
+/// Whether a TLS handshake is why.
+fn is_tls(error: &reqwest::Error) -> bool {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
+        if error.is::<rustls::Error>() {
+            return true;
         }
         // The TLS library's errors come wrapped in I/O errors, whose `source` passes over what they wrap.
         let wrapped = error.downcast_ref::<std::io::Error>().and_then(|e| e.get_ref());
-        if let Some(found) = wrapped.and_then(|e| e.downcast_ref::<E>()) {
-            return Some(found);
-        }
-        next = error.source();
+        next = wrapped.map(|e| e as &(dyn std::error::Error + 'static)).or_else(|| error.source());
     }
-    None
+    false
 }

@@ -2,7 +2,11 @@
 //! Elasticsearch 8, and OpenSearch 2 and Elasticsearch 7 where their variables are set), and on a fake HTTP server
 //! only for answers that a real one cannot be made to give.
 
+mod fake;
+mod faults;
+mod kinds;
 mod manage;
+mod order;
 mod outcomes;
 mod parts;
 
@@ -111,7 +115,7 @@ impl Bench {
     }
 }
 
-fn sink(url: &str, plan: &TargetPlan) -> SearchSink {
+pub(super) fn sink(url: &str, plan: &TargetPlan) -> SearchSink {
     let pipeline = testing::pipeline("shop", vec![(*plan.route).clone()]);
     SearchSink::new(&connection(url), &pipeline).unwrap()
 }
