@@ -56,6 +56,39 @@ pub fn sink(
     }
 }
 
+/// A document that a query found.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Hit {
+    pub id: String,
+    /// How well it fits; `None` when the query does not score.
+    pub score: Option<f64>,
+    /// The document as it was written.
+    pub document: Box<serde_json::value::RawValue>,
+}
+
+/// Asks a search index of a pipeline for the best `limit` documents. `index` may hold wildcards where dates would stand.
+pub async fn search(
+    connection: &ConnectionSpec,
+    pipeline: &PipelineSpec,
+    index: &str,
+    query: &str,
+    limit: usize,
+) -> Result<Vec<Hit>> {
+    supports(connection, Role::Target(TargetKind::Search))?;
+    match connection.scheme() {
+        #[cfg(feature = "search")]
+        "elasticsearch" | "opensearch" => {
+            let sink = crate::search::SearchSink::new(connection, pipeline)?;
+            let hits = sink.search(index, query, limit).await?.into_iter();
+            Ok(hits.map(|h| Hit { id: h.id, score: h.score, document: h.document }).collect())
+        }
+        _ => {
+            let _ = (pipeline, index, query, limit);
+            Err(no_sink(connection))
+        }
+    }
+}
+
 /// Why nothing takes this connection as a sink.
 fn no_sink(connection: &ConnectionSpec) -> Error {
     let (name, scheme) = (&connection.name, connection.scheme());

@@ -7,11 +7,13 @@ mod book;
 mod check;
 mod control;
 mod dead_letters;
+mod get;
 mod lint;
 pub mod names;
 mod preflight;
 mod progress;
 mod run;
+mod search;
 mod status;
 
 use std::path::PathBuf;
@@ -68,6 +70,10 @@ pub enum Command {
     /// Where reading would resume.
     #[command(subcommand)]
     Checkpoint(CheckpointCommand),
+    /// Asks a search index.
+    Search(SearchArgs),
+    /// Prints the document a target holds.
+    Get(GetArgs),
     /// Prints the JSON Schema of the configuration.
     Schema,
     /// Prints a completion script.
@@ -236,6 +242,35 @@ pub enum CheckpointCommand {
     },
 }
 
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// The configuration.
+    pub file: PathBuf,
+    /// The index, as a route names it.
+    pub index: String,
+    /// The words to find.
+    pub query: String,
+    /// At most so many.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub limit: usize,
+    /// Prints `{"id","score","document"}` lines.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// The configuration.
+    pub file: PathBuf,
+    /// `database.table`.
+    pub table: String,
+    /// The key as text; parts joined by `:`, each with `%` and `:` percent-encoded.
+    pub key: String,
+    /// Which target to ask (connection name).
+    #[arg(long, value_name = "CONNECTION")]
+    pub target: String,
+}
+
 /// Does what was typed.
 pub async fn dispatch(command: Command) -> Result<Exit, Failure> {
     match command {
@@ -250,6 +285,8 @@ pub async fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Dlq(command) => dead_letters::dlq(command).await,
         Command::Ledger(LedgerCommand::Backup { file, dest }) => book::backup(&file, &dest).await,
         Command::Checkpoint(CheckpointCommand::Get { file, json }) => book::checkpoint(&file, json).await,
+        Command::Search(args) => search::search(args).await,
+        Command::Get(args) => get::get(args).await,
         Command::Schema => about::schema(),
         Command::Completions { shell } => about::completions(shell),
         Command::Errors { code } => about::errors(code.as_deref()),

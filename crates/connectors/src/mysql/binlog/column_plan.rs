@@ -13,7 +13,10 @@ use crate::mysql::codec::{Charset, ColumnDetail, ColumnType, charset_of_collatio
 /// How each column of the map is read.
 pub fn plan(map: &TableMap, details: &[ColumnDetail]) -> Result<Vec<Read>> {
     if map.columns.len() != details.len() {
-        return Err(mismatch(map, format!("{} columns are known, the binlog has {}", details.len(), map.columns.len())));
+        return Err(mismatch(
+            map,
+            format!("{} columns are known, the binlog has {}", details.len(), map.columns.len()),
+        ));
     }
     map.columns
         .iter()
@@ -24,7 +27,8 @@ pub fn plan(map: &TableMap, details: &[ColumnDetail]) -> Result<Vec<Read>> {
             {
                 return Err(mismatch(map, format!("column {} is called {name} in the binlog", detail.name)));
             }
-            read(column, detail).map_err(|why| mismatch(map, format!("column {} ({}): {why}", detail.name, detail.type_text)))
+            read(column, detail)
+                .map_err(|why| mismatch(map, format!("column {} ({}): {why}", detail.name, detail.type_text)))
         })
         .collect()
 }
@@ -92,7 +96,9 @@ fn fixed(column: &MapColumn, known: &ColumnType) -> Option<Read> {
         (t::TIME, ColumnType::Time { digits: 0 }) => Read::OldTime,
         (t::DATETIME, ColumnType::DateTime { digits: 0 }) => Read::OldDateTime,
         (t::TIMESTAMP, ColumnType::Timestamp { digits: 0 }) => Read::OldTimestamp,
-        (t::TIME2, ColumnType::Time { digits: known }) if digits == Some(*known) => Read::Time { digits: *known },
+        (t::TIME2, ColumnType::Time { digits: known }) if digits == Some(*known) => {
+            Read::Time { digits: *known }
+        }
         (t::DATETIME2, ColumnType::DateTime { digits: known }) if digits == Some(*known) => {
             Read::DateTime { digits: *known }
         }

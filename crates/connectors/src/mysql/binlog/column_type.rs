@@ -48,7 +48,6 @@ pub enum Width {
     Prefixed(u8),
 }
 
-
 /// Bytes of `digits` of a second's fraction.
 pub fn fraction_len(digits: u8) -> usize {
     usize::from(digits).div_ceil(2)
@@ -57,9 +56,8 @@ pub fn fraction_len(digits: u8) -> usize {
 /// Reads one column's metadata; `None` if the type is unknown (then the rest cannot be told apart).
 pub fn read_meta(kind: u8, c: &mut Cursor<'_>) -> Result<Option<u16>> {
     Ok(match kind {
-        TINY | SHORT | LONG | NULL | TIMESTAMP | LONGLONG | INT24 | DATE | TIME | DATETIME | YEAR | NEWDATE => {
-            Some(0)
-        }
+        TINY | SHORT | LONG | NULL | TIMESTAMP | LONGLONG | INT24 | DATE | TIME | DATETIME | YEAR
+        | NEWDATE => Some(0),
         FLOAT | DOUBLE | TIMESTAMP2 | DATETIME2 | TIME2 | BLOB | TINY_BLOB | MEDIUM_BLOB | LONG_BLOB
         | BLOB_COMPRESSED | GEOMETRY | JSON | VECTOR => Some(u16::from(c.u8()?)),
         VARCHAR | VAR_STRING | VARCHAR_COMPRESSED => Some(c.u16()?),

@@ -126,7 +126,11 @@ impl Decoder {
 fn header_of(event: &Bytes) -> Result<EventHeader> {
     let header = EventHeader::parse(event)?;
     if header.size as usize != event.len() {
-        return Err(malformed("event").cause(format!("{} bytes, but its header says {}", event.len(), header.size)));
+        return Err(malformed("event").cause(format!(
+            "{} bytes, but its header says {}",
+            event.len(),
+            header.size
+        )));
     }
     Ok(header)
 }
@@ -140,6 +144,9 @@ fn guess_checksum(event: &[u8]) -> Checksum {
 fn bad_checksum(header: &EventHeader) -> Error {
     Error::new(
         Code::MysqlChecksum,
-        format!("the event of type {} that ends at {} has a bad checksum", header.event_type, header.end_position),
+        format!(
+            "the event of type {} that ends at {} has a bad checksum",
+            header.event_type, header.end_position
+        ),
     )
 }

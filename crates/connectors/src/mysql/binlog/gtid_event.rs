@@ -158,8 +158,7 @@ impl GtidEvent {
     pub(super) fn parse_mariadb(body: &[u8], server: u32) -> Result<GtidEvent> {
         let mut c = Cursor::new(body, WHAT);
         let (number, domain, flags) = (c.u64()?, c.u32()?, c.u8()?);
-        let mut event =
-            GtidEvent::new(GtidKind::MariaDb(gtid_mariadb::Gtid { domain, server, number }));
+        let mut event = GtidEvent::new(GtidKind::MariaDb(gtid_mariadb::Gtid { domain, server, number }));
         event.standalone = flags & mariadb::STANDALONE != 0;
         event.ddl = flags & mariadb::DDL != 0;
         if flags & mariadb::GROUP_COMMIT_ID != 0 {

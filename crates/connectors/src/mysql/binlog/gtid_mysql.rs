@@ -93,7 +93,8 @@ impl Gtid {
     /// Reads `uuid:number` or `uuid:tag:number`.
     pub fn parse(text: &str) -> Result<Gtid> {
         let set = GtidSet::parse(text)?;
-        let mut all = set.ranges.iter().flat_map(|(tsid, ranges)| ranges.iter().map(move |range| (tsid, *range)));
+        let mut all =
+            set.ranges.iter().flat_map(|(tsid, ranges)| ranges.iter().map(move |range| (tsid, *range)));
         match (all.next(), all.next()) {
             (Some((tsid, (first, last))), None) if first == last => {
                 Ok(Gtid { tsid: tsid.clone(), number: first })
@@ -184,7 +185,8 @@ impl GtidSet {
         }
         let from = ranges.partition_point(|range| range.1.saturating_add(1) < first);
         let to = ranges.partition_point(|range| range.0 <= last.saturating_add(1));
-        let joined = ranges[from..to].iter().fold((first, last), |j, range| (j.0.min(range.0), j.1.max(range.1)));
+        let joined =
+            ranges[from..to].iter().fold((first, last), |j, range| (j.0.min(range.0), j.1.max(range.1)));
         ranges.splice(from..to, [joined]);
     }
 

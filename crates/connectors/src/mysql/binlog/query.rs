@@ -71,7 +71,14 @@ impl Query {
         let database = String::from_utf8_lossy(c.take(fixed.database_len)?).into_owned();
         c.skip(1)?;
         let sql = sql(c.at())?;
-        Ok(Query { thread_id: fixed.thread_id, database, sql, error: fixed.error, sql_mode, client_collation })
+        Ok(Query {
+            thread_id: fixed.thread_id,
+            database,
+            sql,
+            error: fixed.error,
+            sql_mode,
+            client_collation,
+        })
     }
 
     /// The statement as text; what does not decode is replaced.

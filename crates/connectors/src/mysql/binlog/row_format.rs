@@ -43,7 +43,8 @@ impl BinlogFormat {
     pub fn new(map: &Arc<TableMap>, details: &[ColumnDetail]) -> Result<Arc<BinlogFormat>> {
         map.readable()?;
         let reads = column_plan::plan(map, details)?;
-        let columns = map.widths.iter().zip(reads).map(|(width, read)| Plan { width: *width, read }).collect();
+        let columns =
+            map.widths.iter().zip(reads).map(|(width, read)| Plan { width: *width, read }).collect();
         Ok(Arc::new(BinlogFormat { map: map.clone(), columns }))
     }
 
@@ -96,7 +97,8 @@ impl BinlogFormat {
                 }
                 Found::Bytes(bytes) => {
                     if visitor.wants(n) {
-                        let value = plan.read.value(bytes, scratch).ok_or_else(|| self.unreadable(n, bytes))?;
+                        let value =
+                            plan.read.value(bytes, scratch).ok_or_else(|| self.unreadable(n, bytes))?;
                         visitor.value(n, value)?;
                     }
                 }

@@ -91,7 +91,8 @@ impl TableMap {
         match &self.unreadable {
             None => Ok(()),
             Some(why) => {
-                Err(Error::new(Code::MysqlSchema, format!("the columns of {} cannot be read", self.name())).cause(why))
+                Err(Error::new(Code::MysqlSchema, format!("the columns of {} cannot be read", self.name()))
+                    .cause(why))
             }
         }
     }

@@ -64,11 +64,11 @@ fn column_field(field: u8, value: Cursor<'_>, columns: &mut [MapColumn]) -> Resu
     match field {
         field::DEFAULT_CHARSET => default_charset(value, columns, |k| is_character(k.kind)),
         field::LABEL_DEFAULT_CHARSET => default_charset(value, columns, labelled),
-        field::COLUMN_CHARSET => numbers(value, columns, |k| is_character(k.kind), |k, n| k.collation = Some(n)),
-        field::LABEL_COLUMN_CHARSET => numbers(value, columns, labelled, |k, n| k.collation = Some(n)),
-        field::GEOMETRY_TYPE => {
-            numbers(value, columns, |k| k.kind == GEOMETRY, |k, n| k.geometry = Some(n))
+        field::COLUMN_CHARSET => {
+            numbers(value, columns, |k| is_character(k.kind), |k, n| k.collation = Some(n))
         }
+        field::LABEL_COLUMN_CHARSET => numbers(value, columns, labelled, |k, n| k.collation = Some(n)),
+        field::GEOMETRY_TYPE => numbers(value, columns, |k| k.kind == GEOMETRY, |k, n| k.geometry = Some(n)),
         field::VECTOR_DIMENSIONS => {
             numbers(value, columns, |k| k.kind == VECTOR, |k, n| k.vector_dimensions = Some(n))
         }
@@ -159,7 +159,8 @@ fn labels(mut value: Cursor<'_>, columns: &mut [MapColumn], kind: u8) -> Result<
 fn primary_key(mut value: Cursor<'_>, columns: usize, prefixed: bool) -> Result<Vec<(usize, u32)>> {
     let mut key = Vec::new();
     while value.left() > 0 {
-        let column = usize::try_from(value.lenenc()?).ok().filter(|n| *n < columns).ok_or_else(|| value.bad())?;
+        let column =
+            usize::try_from(value.lenenc()?).ok().filter(|n| *n < columns).ok_or_else(|| value.bad())?;
         let prefix = if prefixed { value.lenenc()? } else { 0 };
         key.push((column, u32::try_from(prefix).map_err(|_| value.bad())?));
     }

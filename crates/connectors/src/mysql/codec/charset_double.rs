@@ -1,6 +1,9 @@
 //! Character sets of several bytes a character: the web's tables (`encoding_rs`), corrected where the servers differ.
 
-use encoding_rs::{BIG5 as WEB_BIG5, DecoderResult, EUC_JP, EUC_KR, Encoding, GB18030 as WEB_GB18030, GBK as WEB_GBK, SHIFT_JIS};
+use encoding_rs::{
+    BIG5 as WEB_BIG5, DecoderResult, EUC_JP, EUC_KR, Encoding, GB18030 as WEB_GB18030, GBK as WEB_GBK,
+    SHIFT_JIS,
+};
 
 use super::charset_runs::{self as runs, NONE, Run};
 
@@ -28,7 +31,6 @@ double! {
     GBK = WEB_GBK, runs::GBK, two_len;
     GB18030 = WEB_GB18030, runs::GB18030, gb18030_len;
 }
-
 
 fn two_len(bytes: &[u8]) -> usize {
     if bytes[0] < 0x80 { 1 } else { 2 }

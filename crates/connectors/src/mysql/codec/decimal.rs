@@ -5,7 +5,8 @@ pub const MAX_TEXT: usize = 70;
 
 /// Bytes of a group's digits, by their count.
 const GROUP_BYTES: [usize; 10] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
-const POWERS: [u32; 10] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
+const POWERS: [u32; 10] =
+    [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
 
 /// How many bytes a decimal takes; `None` if the scale exceeds the precision.
 pub fn packed_len(precision: u8, scale: u8) -> Option<usize> {

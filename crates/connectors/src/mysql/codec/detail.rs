@@ -141,7 +141,9 @@ impl ColumnDetail {
 impl ColumnType {
     fn column_kind(&self) -> ColumnKind {
         match self {
-            ColumnType::Integer { bits, unsigned } => ColumnKind::Integer { bits: *bits, unsigned: *unsigned },
+            ColumnType::Integer { bits, unsigned } => {
+                ColumnKind::Integer { bits: *bits, unsigned: *unsigned }
+            }
             ColumnType::Year => ColumnKind::Year,
             ColumnType::Bit { bits } => ColumnKind::Bit { bits: *bits },
             ColumnType::Float => ColumnKind::Float,

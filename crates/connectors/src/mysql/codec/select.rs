@@ -59,8 +59,11 @@ impl RowReader {
 
 #[cold]
 fn unreadable(column: &ColumnDetail, why: &str) -> Error {
-    Error::new(Code::MysqlUnreadable, format!("a value of column {} ({}) cannot be read", column.name, column.type_text))
-        .cause(why)
+    Error::new(
+        Code::MysqlUnreadable,
+        format!("a value of column {} ({}) cannot be read", column.name, column.type_text),
+    )
+    .cause(why)
 }
 
 /// What came, without showing the value.

@@ -152,7 +152,8 @@ pub fn micros(fraction: u64, bytes: usize) -> u32 {
 /// The text of a stored moment as the server prints it; `None` if a part is out of range.
 pub fn moment_text(moment: Moment, date_only: bool, text: &mut ZeroText) -> Option<&str> {
     let Moment { date, time } = moment;
-    let bad = date.month > 12 || date.year > 9999 || time.minute > 59 || time.second > 59 || time.micros > 999_999;
+    let bad =
+        date.month > 12 || date.year > 9999 || time.minute > 59 || time.second > 59 || time.micros > 999_999;
     if bad {
         return None;
     }

@@ -50,10 +50,12 @@ fn of_bytes(word: &str, length: Option<u32>, charset: Option<&str>) -> Option<Co
             Some(ColumnType::Text { charset, length })
         }
         "binary" => Some(ColumnType::Bytes { pad: Some(u16::try_from(length.unwrap_or(1)).ok()?) }),
-        "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Some(ColumnType::Bytes { pad: None }),
+        "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => {
+            Some(ColumnType::Bytes { pad: None })
+        }
         "json" => Some(ColumnType::Json),
-        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
-        | "geomcollection" | "geometrycollection" => Some(ColumnType::Geometry),
+        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
+        | "multipolygon" | "geomcollection" | "geometrycollection" => Some(ColumnType::Geometry),
         "vector" => Some(ColumnType::Vector),
         "uuid" => Some(ColumnType::Uuid),
         "inet4" => Some(ColumnType::Inet4),

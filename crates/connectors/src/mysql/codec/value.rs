@@ -12,25 +12,46 @@ use super::{address, compressed, decimal, json_binary, json_text};
 /// How to read a column. Lengths are checked by the caller: fixed ones are as long as the variant needs.
 #[derive(Clone, Debug)]
 pub enum Read {
-    Int { unsigned: bool },
+    Int {
+        unsigned: bool,
+    },
     Float,
     Double,
     Year,
     Bit,
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
     Date,
     OldTime,
     OldDateTime,
     OldTimestamp,
-    Time { digits: u8 },
-    DateTime { digits: u8 },
-    Timestamp { digits: u8 },
-    Enum { labels: Arc<[Arc<str>]> },
-    Set { labels: Arc<[Arc<str>]> },
-    Text { charset: Charset },
-    JsonText { charset: Charset },
+    Time {
+        digits: u8,
+    },
+    DateTime {
+        digits: u8,
+    },
+    Timestamp {
+        digits: u8,
+    },
+    Enum {
+        labels: Arc<[Arc<str>]>,
+    },
+    Set {
+        labels: Arc<[Arc<str>]>,
+    },
+    Text {
+        charset: Charset,
+    },
+    JsonText {
+        charset: Charset,
+    },
     /// Padded with zero bytes up to `pad`, which the server cuts off.
-    Bytes { pad: Option<u16> },
+    Bytes {
+        pad: Option<u16>,
+    },
     Json,
     Geometry,
     Vector,
@@ -97,7 +118,8 @@ impl Read {
                 temporal::date_value(temporal::unpack_date(little(bytes) as u32), &mut scratch.zero)
             }
             Read::Time { digits } => {
-                let (negative, time) = temporal::unpack_time(big(bytes), bytes.len().checked_sub(3)?, *digits);
+                let (negative, time) =
+                    temporal::unpack_time(big(bytes), bytes.len().checked_sub(3)?, *digits);
                 temporal::time_value(negative, time)
             }
             Read::DateTime { digits } => {
@@ -218,4 +240,3 @@ pub fn geometry(bytes: &[u8]) -> Option<Value<'_>> {
 pub fn vector(bytes: &[u8]) -> Option<Value<'_>> {
     bytes.len().is_multiple_of(4).then_some(Value::Vector(bytes))
 }
-

@@ -1,0 +1,247 @@
+//! `get`: the document that a target holds for a key. The address is made by the pipeline's own routes from a row that has
+//! only its key; where it depends on other columns, the row is read at the source first.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use syncline_connectors::registry;
+use syncline_engine::change::{CaptureBatch, Change, Operation, Origin};
+use syncline_engine::error::{Code, Error, Result};
+use syncline_engine::packed;
+use syncline_engine::position::{Position, ResumeToken};
+use syncline_engine::route::{Deliveries, PipelineSpec, RouteTable};
+use syncline_engine::row::RowImage;
+use syncline_engine::schema::{ColumnKind, TableSchema};
+use syncline_engine::sink::Delivery;
+use syncline_engine::source::Source;
+use syncline_engine::value::{OwnedValue, Value};
+use syncline_engine::version::Version;
+
+use super::{GetArgs, names};
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::{assemble, out};
+
+/// Prints it, or nothing and 1.
+pub async fn get(args: GetArgs) -> std::result::Result<Exit, Failure> {
+    let config = names::load(&args.file)?;
+    names::tables(&config.pipelines, std::slice::from_ref(&args.table))?;
+    let connection = args.target.split('/').next().unwrap_or_default();
+    let captured: Vec<PipelineSpec> =
+        config.pipelines.iter().filter(|p| names::captures(p, &args.table)).cloned().collect();
+    names::targets(&captured, &[connection.to_owned()])?;
+    for pipeline in &captured {
+        if let Some(document) = Asked::new(&config, pipeline, &args).await?.read().await? {
+            let mut line = String::from_utf8_lossy(&document).into_owned();
+            line.push('\n');
+            out::data(&line)?;
+            return Ok(Exit::Ok);
+        }
+    }
+    out::note(&format!("{}: no document of {} {}", args.target, args.table, args.key));
+    Ok(Exit::Failed)
+}
+
+/// One question to one pipeline's targets.
+struct Asked<'a> {
+    config: &'a Config,
+    args: &'a GetArgs,
+    /// Without what could keep the row out: only the address is wanted.
+    pipeline: PipelineSpec,
+    source: Arc<dyn Source>,
+    _folder: tempfile::TempDir,
+}
+
+impl<'a> Asked<'a> {
+    async fn new(config: &'a Config, pipeline: &PipelineSpec, args: &'a GetArgs) -> Result<Asked<'a>> {
+        let folder = tempfile::tempdir()
+            .map_err(|e| Error::new(Code::LedgerOpen, "no temporary folder can be made").cause(e))?;
+        // A book of its own, so that nothing is disturbed, and no id of a replica that may be in use.
+        let ledger = registry::ledger(folder.path())?;
+        let mut pipeline = pipeline.clone();
+        pipeline.source.server_id = None;
+        for route in &mut pipeline.routes {
+            route.filters.clear();
+            route.transforms.clear();
+            route.only = None;
+        }
+        let source = assemble::source(config, &pipeline, ledger)?;
+        Ok(Asked { config, args, pipeline, source, _folder: folder })
+    }
+
+    async fn read(&self) -> Result<Option<Bytes>> {
+        let schema = self.schema().await?;
+        let sinks = assemble::sinks(self.config, &self.pipeline)?;
+        let names: Vec<String> = sinks.keys().cloned().collect();
+        let routes = RouteTable::new(&self.pipeline, &names)?;
+        let key = routes
+            .key_columns(&schema)
+            .ok_or_else(|| Error::new(Code::RouteNoKey, format!("{} has no key", schema.name)))?;
+        let parts = parts(&self.args.key, &key, &schema)?;
+        let mut addressed = deliver(&routes, &schema, key_only(&schema, &key, &parts), Operation::Delete)?;
+        if addressed.iter().any(|d| d.is_err()) {
+            let Some(row) = self.row(&schema, &key, &parts).await? else { return Ok(None) };
+            addressed = deliver(&routes, &schema, row, Operation::Read)?;
+        }
+        for delivery in addressed {
+            let delivery = delivery?;
+            let (label, connection) = (&delivery.plan.label, &delivery.plan.spec.connection);
+            if *label != self.args.target && *connection != self.args.target {
+                continue;
+            }
+            let Some(sink) = sinks.get(connection) else { continue };
+            if let Some(document) = sink.read(&delivery.plan, &delivery.address).await? {
+                return Ok(Some(document));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The table's columns: as the ledger knows them, else as the source has them.
+    async fn schema(&self) -> Result<Arc<TableSchema>> {
+        if let Some(ledger) = registry::ledger_shared(&self.config.data)? {
+            let known = ledger.schemas(&self.pipeline.name).await?;
+            let last = known.into_iter().rev().find(|r| r.table == self.args.table);
+            if let Some(schema) = last.and_then(|r| r.schema) {
+                return Ok(Arc::new(schema));
+            }
+        }
+        let tables = self.source.tables().await?;
+        let known = tables.iter().map(|t| &*t.name);
+        let missing = || names::unknown("table", &self.args.table, known.clone());
+        tables.iter().find(|t| *t.name == self.args.table).cloned().ok_or_else(missing)
+    }
+
+    /// The row as the source has it now.
+    async fn row(
+        &self,
+        schema: &Arc<TableSchema>,
+        key: &[usize],
+        parts: &[String],
+    ) -> Result<Option<RowImage>> {
+        let values = key.iter().zip(parts).map(|(column, text)| typed(&schema.columns[*column].kind, text));
+        let values = values.collect::<Result<Vec<OwnedValue>>>()?;
+        let opened = self.source.stream(None).await?.start();
+        let rows = self.source.reader().read_keys(schema, key, &[values], &opened).await?;
+        Ok(rows.rows.into_iter().next())
+    }
+}
+
+/// The parts of a key's text, decoded.
+fn parts(text: &str, key: &[usize], schema: &TableSchema) -> Result<Vec<String>> {
+    let bad = |why: String| {
+        let names: Vec<&str> = key.iter().map(|k| &*schema.columns[*k].name).collect();
+        Error::new(Code::Unknown, format!("the key {text:?} {why}"))
+            .fix(format!("give {}: parts joined by `:`, `%` as %25 and `:` as %3A", names.join(":")))
+    };
+    if let [_] = key {
+        let part = if text == "%" { String::new() } else { text.to_owned() };
+        return Ok(vec![part]);
+    }
+    let parts: Option<Vec<String>> = text.split(':').map(decoded).collect();
+    match parts {
+        Some(parts) if parts.len() == key.len() => Ok(parts),
+        Some(parts) => Err(bad(format!("has {} parts, not {}", parts.len(), key.len()))),
+        None => Err(bad("has a `%` that is not %25 or %3A".to_owned())),
+    }
+}
+
+/// One part of a composite key; empty text is written `%`.
+fn decoded(part: &str) -> Option<String> {
+    if part == "%" {
+        return Some(String::new());
+    }
+    let mut text = String::new();
+    let mut rest = part;
+    while let Some((before, after)) = rest.split_once('%') {
+        text.push_str(before);
+        let (code, after) = after.split_at_checked(2)?;
+        text.push(char::from(u8::from_str_radix(code, 16).ok().filter(u8::is_ascii)?));
+        rest = after;
+    }
+    Some(text + rest)
+}
+
+/// A row that holds its key and nothing else.
+fn key_only(schema: &TableSchema, key: &[usize], parts: &[String]) -> RowImage {
+    let mut writer = packed::Writer::new();
+    for column in 0..schema.columns.len() {
+        match key.iter().position(|k| *k == column) {
+            Some(n) => writer.push(Value::Text(&parts[n])),
+            None => writer.absent(),
+        }
+    }
+    packed::image(writer.finish())
+}
+
+/// A key's text as a value that the source compares.
+fn typed(kind: &ColumnKind, text: &str) -> Result<OwnedValue> {
+    let bad = || Error::new(Code::Unknown, format!("{text:?} is no value of the key"));
+    Ok(match kind {
+        ColumnKind::Integer { unsigned: true, .. } | ColumnKind::Bit { .. } | ColumnKind::Year => {
+            OwnedValue::UInt(text.parse().map_err(|_| bad())?)
+        }
+        ColumnKind::Integer { .. } => OwnedValue::Int(text.parse().map_err(|_| bad())?),
+        ColumnKind::Any => text.parse().map_or_else(|_| OwnedValue::Text(text.into()), OwnedValue::Int),
+        ColumnKind::Decimal { .. } => OwnedValue::Decimal(text.into()),
+        ColumnKind::Text { .. } | ColumnKind::Enum { .. } | ColumnKind::Uuid | ColumnKind::Inet => {
+            OwnedValue::Text(text.into())
+        }
+        _ => {
+            let message = "the address depends on other columns, and a row cannot be read by such a key here";
+            return Err(Error::new(Code::Unknown, message).fix("ask the target itself"));
+        }
+    })
+}
+
+/// Where the route sends the row; an error where it cannot say.
+fn deliver(
+    routes: &RouteTable,
+    schema: &Arc<TableSchema>,
+    row: RowImage,
+    operation: Operation,
+) -> Result<Vec<Result<Delivery>>> {
+    let is_delete = operation == Operation::Delete;
+    let origin = Origin { server_id: 0, file: "".into(), gtid: None, committed_at: 0 };
+    let change = Change {
+        schema: Arc::clone(schema),
+        operation,
+        before: is_delete.then(|| row.clone()),
+        after: (!is_delete).then_some(row),
+        version: Version::ZERO,
+        before_version: Version::ZERO,
+        offset: 0,
+        origin: Arc::new(origin),
+    };
+    let nowhere = Position { version: Version::ZERO, token: Arc::new(Nowhere) };
+    let batch = Arc::new(CaptureBatch {
+        changes: vec![change],
+        start: nowhere.clone(),
+        resume: nowhere,
+        source_time: None,
+        caught_up: true,
+        bytes: 0,
+        permit: None,
+    });
+    let mut out = Deliveries::default();
+    routes.deliver(&batch, 0, &mut out)?;
+    let found = out.items.into_iter().map(|(_, delivery)| Ok(delivery));
+    Ok(found.chain(out.refused.into_iter().map(|(_, _, error)| Err(error))).collect())
+}
+
+/// A row that was never captured stands nowhere.
+struct Nowhere;
+
+impl ResumeToken for Nowhere {
+    fn encode(&self) -> String {
+        String::new()
+    }
+
+    fn text(&self) -> String {
+        String::new()
+    }
+}
+
+#[cfg(test)]
+#[path = "get_tests.rs"]
+mod tests;
