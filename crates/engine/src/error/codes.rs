@@ -126,6 +126,8 @@ codes! {
     RedisReadOnly = 1703, Retry, "the Redis server is a replica", "nothing to do after a failover: it is tried again";
     RedisForeign = 1704, HaltPipeline, "Redis holds a document of a higher epoch", "somebody else writes there, or the ledger is older than Redis";
     RedisEviction = 1705, Warning, "the eviction policy may drop documents", "CONFIG SET maxmemory-policy noeviction, or volatile-ttl with a ttl";
+    RedisDenied = 1706, Retry, "Redis refuses the login or a command", "correct the password, or allow the user the keys of its targets, syncline:* and the commands that are named; it is tried again";
+    RedisSetup = 1707, Config, "the Redis server cannot be used as it is", "see Redis's own words: Redis 5 or later with EVALSHA and SCRIPT LOAD is needed";
     // 18xx: archive
     ArchiveWrite = 1801, Retry, "the archive cannot be written", "check space and permissions; it is tried again";
     ArchiveManifest = 1802, HaltPipeline, "the archive's manifest is missing, damaged or newer than the ledger", "see the page of this code";
