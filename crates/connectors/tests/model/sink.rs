@@ -1,0 +1,110 @@
+//! A sink in memory that fails in every way the contract allows: lost replies, busy items, refused rows. It stands in
+//! for faults that a real server cannot be made to show at a chosen moment.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use syncline_engine::error::{Code, Error, Result};
+use syncline_engine::route::TargetPlan;
+use syncline_engine::schema::TableSchema;
+use syncline_engine::sink::{Address, Body, Delivery, Feeding, Outcome, Sink};
+use syncline_engine::version::Version;
+
+use crate::dice::Dice;
+
+/// What survives a kill: documents and tombstones by id.
+pub type Store = Arc<Mutex<BTreeMap<String, (Version, Option<String>)>>>;
+
+/// The sink.
+pub struct FlakySink {
+    pub store: Store,
+    pub dice: Dice,
+    /// Refuses documents that hold the word `bad`.
+    pub picky: bool,
+    pub in_call: Mutex<Vec<Address>>,
+}
+
+#[async_trait]
+impl Sink for FlakySink {
+    fn feeding(&self) -> Feeding {
+        Feeding::Lanes { lanes: 3, max_items: 20, max_bytes: 1 << 20 }
+    }
+
+    async fn prepare(&self, _: &Arc<TargetPlan>, _: &TableSchema) -> Result<()> {
+        if self.dice.one_in(3) { Err(Error::new(Code::Interrupted, "prepare broken off")) } else { Ok(()) }
+    }
+
+    async fn apply(&self, deliveries: &[Delivery]) -> Result<Vec<Outcome>> {
+        assert!(!deliveries.is_empty(), "empty batches are never passed");
+        self.enter(deliveries);
+        tokio::time::sleep(std::time::Duration::from_micros(self.dice.roll(800))).await;
+        let answer = self.answer(deliveries);
+        self.in_call.lock().unwrap().retain(|a| deliveries.iter().all(|d| d.address != *a));
+        answer
+    }
+
+    async fn probe(&self) -> Result<()> {
+        if self.dice.one_in(3) { Err(Error::new(Code::Unreachable, "down")) } else { Ok(()) }
+    }
+
+    async fn check(&self) -> Result<Vec<Error>> {
+        Ok(Vec::new())
+    }
+
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn read(&self, _: &TargetPlan, address: &Address) -> Result<Option<Bytes>> {
+        let store = self.store.lock().unwrap();
+        Ok(store.get(&*address.id).and_then(|(_, text)| text.clone()).map(Bytes::from))
+    }
+}
+
+impl FlakySink {
+    /// No two calls may hold the same address (rule 4).
+    fn enter(&self, deliveries: &[Delivery]) {
+        let mut inside = self.in_call.lock().unwrap();
+        for delivery in deliveries {
+            assert!(!inside.contains(&delivery.address), "two calls hold {:?}", delivery.address);
+            inside.push(delivery.address.clone());
+        }
+    }
+
+    fn answer(&self, deliveries: &[Delivery]) -> Result<Vec<Outcome>> {
+        let lose_reply = self.dice.one_in(12);
+        let mut outcomes = Vec::new();
+        for (index, delivery) in deliveries.iter().enumerate() {
+            if lose_reply && index > deliveries.len() / 2 {
+                break;
+            }
+            outcomes.push(self.one(delivery));
+        }
+        if lose_reply {
+            return Err(Error::new(Code::Interrupted, "reply lost"));
+        }
+        Ok(outcomes)
+    }
+
+    fn one(&self, delivery: &Delivery) -> Outcome {
+        if self.dice.one_in(30) {
+            return Outcome::Retry(Error::new(Code::Overloaded, "busy"));
+        }
+        let text = match &delivery.body {
+            Body::Document(bytes) => Some(String::from_utf8(bytes.to_vec()).expect("JSON is UTF-8")),
+            _ => None,
+        };
+        if self.picky && text.as_ref().is_some_and(|text| text.contains("bad")) {
+            return Outcome::Refused(Error::new(Code::SearchRefused, "a bad word"));
+        }
+        let mut store = self.store.lock().unwrap();
+        let stored = store.entry(delivery.address.id.to_string()).or_insert((Version::ZERO, None));
+        if stored.0 > delivery.version {
+            return Outcome::Superseded;
+        }
+        *stored = (delivery.version, text);
+        Outcome::Applied
+    }
+}
