@@ -21,8 +21,90 @@ pub enum Role {
 }
 
 /// Whether the connection's scheme can play the role in this binary; the error says what can, or which feature is lacking.
-pub fn supports(_connection: &ConnectionSpec, _role: Role) -> Result<()> {
-    Ok(())
+pub fn supports(connection: &ConnectionSpec, role: Role) -> Result<()> {
+    let (name, scheme) = (&connection.name, connection.scheme());
+    let wrong = |text: String| Error::new(Code::ConfigConnection, text);
+    let Some((_, roles)) = SCHEMES.iter().find(|(known, _)| *known == scheme) else {
+        let all: Vec<&str> = SCHEMES.iter().map(|(known, _)| *known).collect();
+        let text = format!("connection `{name}`: `{scheme}:` is not a scheme this program knows");
+        return Err(wrong(text).fix(format!("use one of {}", all.join(", "))));
+    };
+    match roles.iter().find(|(known, _)| *known == role) {
+        Some((_, true)) => match feature_of(scheme) {
+            Some(feature) if !built_in(feature) => {
+                let text = format!("connection `{name}`: this binary was built without `{scheme}:`");
+                Err(Error::new(Code::ConfigFeature, text).fix(format!("build with --features {feature}")))
+            }
+            _ => Ok(()),
+        },
+        Some((_, false)) => {
+            let text =
+                format!("connection `{name}`: `{scheme}:` cannot be {} in this version yet", role.name());
+            Err(Error::new(Code::ConfigLater, text))
+        }
+        None => {
+            let fits = |(_, roles): &&(&str, &[(Role, bool)])| roles.contains(&(role, true));
+            let can: Vec<&str> = SCHEMES.iter().filter(fits).map(|(scheme, _)| *scheme).collect();
+            let text = format!("connection `{name}`: `{scheme}:` cannot be {}", role.name());
+            Err(wrong(text).fix(format!("use one of {}", can.join(", "))))
+        }
+    }
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Role::Source => "a source",
+            Role::Target(TargetKind::Search) => "a search target (`index:`)",
+            Role::Target(TargetKind::Cache) => "a cache target (`key:`)",
+            Role::Target(TargetKind::Document) => "a document target (`collection:`)",
+            Role::Target(TargetKind::Table) => "a SQL target (`table:`)",
+            Role::Target(TargetKind::Archive) => "an archive target (`path:`)",
+            Role::Target(TargetKind::Message) => "a message target (`topic:`)",
+            Role::Target(TargetKind::Webhook) => "a webhook target (`url:`)",
+            Role::Target(TargetKind::Stdout | TargetKind::Discard) => "stdout",
+        }
+    }
+}
+
+const SEARCH: Role = Role::Target(TargetKind::Search);
+const CACHE: Role = Role::Target(TargetKind::Cache);
+const DOCUMENT: Role = Role::Target(TargetKind::Document);
+const TABLE: Role = Role::Target(TargetKind::Table);
+const ARCHIVE: Role = Role::Target(TargetKind::Archive);
+const MESSAGE: Role = Role::Target(TargetKind::Message);
+const WEBHOOK: Role = Role::Target(TargetKind::Webhook);
+
+/// Schemes and their roles; `false`: the role is planned, this version does not have it.
+const SCHEMES: &[(&str, &[(Role, bool)])] = &[
+    ("mysql", &[(Role::Source, true), (TABLE, false)]),
+    ("sqlite", &[(Role::Source, true), (SEARCH, true), (CACHE, true), (DOCUMENT, true), (TABLE, false)]),
+    ("opensearch", &[(SEARCH, true)]),
+    ("elasticsearch", &[(SEARCH, true)]),
+    ("redis", &[(CACHE, true), (Role::Source, false)]),
+    ("rediss", &[(CACHE, true), (Role::Source, false)]),
+    ("redis-sentinel", &[(CACHE, true), (Role::Source, false)]),
+    ("redis-cluster", &[(CACHE, true), (Role::Source, false)]),
+    ("file", &[(ARCHIVE, true)]),
+    ("s3", &[(ARCHIVE, true)]),
+    ("postgres", &[(TABLE, false), (Role::Source, false)]),
+    ("kafka", &[(Role::Source, false), (MESSAGE, false)]),
+    ("mongodb", &[(DOCUMENT, false), (Role::Source, false)]),
+    ("http", &[(WEBHOOK, false)]),
+    ("https", &[(WEBHOOK, false)]),
+];
+
+/// Whether a feature is part of this binary.
+fn built_in(feature: &str) -> bool {
+    match feature {
+        "mysql" => cfg!(feature = "mysql"),
+        "sqlite" => cfg!(feature = "sqlite"),
+        "search" => cfg!(feature = "search"),
+        "redis" => cfg!(feature = "redis"),
+        "archive" => cfg!(feature = "archive"),
+        "s3" => cfg!(feature = "s3"),
+        _ => false,
+    }
 }
 
 /// Builds a pipeline's source. Connects to nothing yet.

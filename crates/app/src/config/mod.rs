@@ -67,7 +67,11 @@ pub fn load(file: &Path) -> Result<Config, Vec<Error>> {
 fn parse(text: &str, shown: &str, folder: &Path) -> Result<Config, Vec<Error>> {
     let root = yaml::parse(text).map_err(|error| {
         let place = Place { file: shown.to_owned(), line: error.line, column: error.column };
-        vec![Error::new(Code::ConfigSyntax, "this is not YAML that can be read").cause(error.message).at(place)]
+        vec![
+            Error::new(Code::ConfigSyntax, "this is not YAML that can be read")
+                .cause(error.message)
+                .at(place),
+        ]
     })?;
     let reader = Reader::new(shown);
     let config = reader.section(&root, "the file").map(|section| root_section(section, folder));
@@ -103,7 +107,8 @@ fn root_section(mut section: Section<'_>, folder: &Path) -> Config {
     }
     for (name, (_, place)) in connections.iter().filter(|(name, _)| !used.contains(name)) {
         let error = Error::new(Code::ConfigConnection, format!("connection `{name}` is not used"));
-        let error = suggest(error, name, used.iter().map(String::as_str).filter(|n| !connections.contains_key(*n)));
+        let error =
+            suggest(error, name, used.iter().map(String::as_str).filter(|n| !connections.contains_key(*n)));
         reader.note(error.at(place.clone()));
     }
     section.finish();
@@ -131,7 +136,8 @@ fn later(section: &mut Section<'_>, name: &'static str) {
 }
 
 fn read_http(mut http: Section<'_>, folder: &Path) -> Option<Http> {
-    let listen = http.parsed("listen", "an address such as 127.0.0.1:7070", |text| text.parse::<SocketAddr>().ok());
+    let listen =
+        http.parsed("listen", "an address such as 127.0.0.1:7070", |text| text.parse::<SocketAddr>().ok());
     let tokens_file = http.text("tokens_file").map(|at| folder.join(at.value));
     let missing = listen.is_none() && http.get("listen").is_none();
     if missing {

@@ -33,7 +33,8 @@ pub(crate) fn read(
         let path = format!("pipelines.{}", key.text);
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         if key.text.is_empty() || key.text.len() > 100 || !key.text.chars().all(good) {
-            let text = format!("pipeline name `{}` may hold letters, digits, `_`, `-` and `.` only", key.text);
+            let text =
+                format!("pipeline name `{}` may hold letters, digits, `_`, `-` and `.` only", key.text);
             let place = reader.place(key.line, key.column);
             reader.note(Error::new(Code::ConfigBadValue, text).at(place));
         }
@@ -73,7 +74,8 @@ fn one(
         }
     };
     section.finish();
-    let spec = PipelineSpec { name: name.to_owned(), source: source?, tenant, routes, max_dead_letters, memory };
+    let spec =
+        PipelineSpec { name: name.to_owned(), source: source?, tenant, routes, max_dead_letters, memory };
     Some((spec, places))
 }
 
@@ -85,7 +87,9 @@ fn log(section: &mut Section<'_>) {
     }
     let text = format!("{}.log: only `none` can be used in this version", section.name);
     let place = section.reader.place(node.line, node.column);
-    section.reader.note(Error::new(Code::ConfigLater, text).fix("write `log: none`, or leave it out").at(place));
+    section
+        .reader
+        .note(Error::new(Code::ConfigLater, text).fix("write `log: none`, or leave it out").at(place));
 }
 
 fn read_source(

@@ -142,7 +142,12 @@ impl<'a> Section<'a> {
     }
 
     /// A text that `read` understands; `what` says what it should have been.
-    pub fn parsed<T>(&mut self, key: &'static str, what: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+    pub fn parsed<T>(
+        &mut self,
+        key: &'static str,
+        what: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
         let node = self.get(key)?;
         let text = self.reader.text(node, &self.path(key))?;
         let value = read(&text.value);
@@ -182,7 +187,8 @@ impl<'a> Section<'a> {
             return Some(*value);
         }
         let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let error = Error::new(Code::ConfigBadValue, format!("{} must be one of {}", self.path(key), all.join(", ")));
+        let error =
+            Error::new(Code::ConfigBadValue, format!("{} must be one of {}", self.path(key), all.join(", ")));
         let error = suggest(error, &text, all.iter().copied());
         self.reader.note(error.at(self.reader.place(node.line, node.column)));
         None
@@ -191,7 +197,8 @@ impl<'a> Section<'a> {
     /// Notes every key that nobody asked for.
     pub fn finish(self) {
         for (key, _) in self.entries.iter().filter(|(key, _)| !self.known.contains(&&*key.text)) {
-            let error = Error::new(Code::ConfigUnknownKey, format!("unknown key `{}` in {}", key.text, self.name));
+            let error =
+                Error::new(Code::ConfigUnknownKey, format!("unknown key `{}` in {}", key.text, self.name));
             let error = suggest(error, &key.text, self.known.iter().copied());
             self.reader.note(error.at(self.reader.place(key.line, key.column)));
         }
@@ -202,7 +209,9 @@ impl<'a> Section<'a> {
 pub(crate) fn suggest<'a>(error: Error, text: &str, names: impl Iterator<Item = &'a str>) -> Error {
     let nearest = names.map(|name| (strsim::damerau_levenshtein(text, name), name)).min();
     match nearest {
-        Some((distance, name)) if distance <= 1 + name.len() / 4 => error.fix(format!("did you mean {name}?")),
+        Some((distance, name)) if distance <= 1 + name.len() / 4 => {
+            error.fix(format!("did you mean {name}?"))
+        }
         _ => error,
     }
 }

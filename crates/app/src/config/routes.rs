@@ -135,11 +135,8 @@ fn filters(reader: &Reader, node: &Node, route: &str) -> Vec<FilterSpec> {
 fn filter(mut section: Section<'_>, index: usize) -> Option<FilterSpec> {
     let named = section.text("name").map(|at| at.value);
     let field = section.text("field").map(|at| at.value);
-    let values = |texts: Option<Vec<At<String>>>| {
-        texts.map(|texts| texts.into_iter().map(|at| at.value).collect::<Vec<String>>())
-    };
-    let exclude = values(filter_values(&mut section, "exclude_values"));
-    let include = values(filter_values(&mut section, "include_values"));
+    let exclude = filter_values(&mut section, "exclude_values");
+    let include = filter_values(&mut section, "include_values");
     let when = section.text("when").map(|at| at.value);
     let test = match (field, exclude, include, when) {
         (Some(field), Some(values), None, None) => Some(FilterTest::Exclude { field, values }),
@@ -156,13 +153,16 @@ fn filter(mut section: Section<'_>, index: usize) -> Option<FilterSpec> {
 }
 
 /// Values of a filter; a plain `null` in the list stands for NULL.
-fn filter_values(section: &mut Section<'_>, key: &'static str) -> Option<Vec<At<String>>> {
+fn filter_values(section: &mut Section<'_>, key: &'static str) -> Option<Vec<Option<String>>> {
     let node = section.get(key)?;
-    let Content::List(items) = &node.content else { return section.texts(key) };
     let reader = section.reader;
+    let items = match &node.content {
+        Content::List(items) => &items[..],
+        _ => std::slice::from_ref(node),
+    };
     let value = |item: &Node| match item.content {
-        Content::Null => Some(At { value: "null".to_owned(), place: reader.place(item.line, item.column) }),
-        _ => reader.text(item, key),
+        Content::Null => Some(None),
+        _ => reader.text(item, key).map(|at| Some(at.value)),
     };
     Some(items.iter().filter_map(value).collect())
 }

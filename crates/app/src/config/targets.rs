@@ -121,7 +121,10 @@ fn fitting<'a, T>(
     Some(value)
 }
 
-fn object(section: &mut Section<'_>, key: &'static str) -> Option<serde_json::Map<String, serde_json::Value>> {
+fn object(
+    section: &mut Section<'_>,
+    key: &'static str,
+) -> Option<serde_json::Map<String, serde_json::Value>> {
     let node = section.get(key)?;
     if !matches!(node.content, Content::Map(_)) {
         section.reader.bad(node, format!("{}.{key} must be a map, this is {}", section.name, node.kind()));

@@ -10,9 +10,7 @@ use super::yaml::{Content, Node};
 pub(crate) fn read(reader: &Reader, node: &Node, route: &str) -> Vec<TransformSpec> {
     let path = format!("{route}.transform");
     let items = list(reader, node, &path).iter().enumerate();
-    items
-        .filter_map(|(index, item)| one(reader.section(item, &format!("{path}[{index}]"))?))
-        .collect()
+    items.filter_map(|(index, item)| one(reader.section(item, &format!("{path}[{index}]"))?)).collect()
 }
 
 fn one(mut section: Section<'_>) -> Option<TransformSpec> {
@@ -38,11 +36,15 @@ fn one(mut section: Section<'_>) -> Option<TransformSpec> {
     let action = match actions.len() {
         1 => actions.pop(),
         0 => {
-            section.reader.bad(section.node, "a transform needs one of from, drop, value, template, split, type");
+            section
+                .reader
+                .bad(section.node, "a transform needs one of from, drop, value, template, split, type");
             None
         }
         _ => {
-            section.reader.bad(section.node, "a transform does one thing: write the others as transforms of their own");
+            section
+                .reader
+                .bad(section.node, "a transform does one thing: write the others as transforms of their own");
             None
         }
     };
@@ -101,9 +103,9 @@ pub(crate) fn json(reader: &Reader, node: &Node) -> Value {
     match &node.content {
         Content::Null => Value::Null,
         Content::List(items) => Value::Array(items.iter().map(|item| json(reader, item)).collect()),
-        Content::Map(entries) => {
-            Value::Object(entries.iter().map(|(key, value)| (key.text.clone(), json(reader, value))).collect())
-        }
+        Content::Map(entries) => Value::Object(
+            entries.iter().map(|(key, value)| (key.text.clone(), json(reader, value))).collect(),
+        ),
         Content::Scalar { plain, .. } => {
             let text = reader.text(node, "value").map(|at| at.value).unwrap_or_default();
             match (*plain, &*text) {

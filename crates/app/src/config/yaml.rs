@@ -16,7 +16,10 @@ pub(crate) struct Node {
 pub(crate) enum Content {
     Null,
     /// `plain` text may stand for a number or a truth value, quoted text not.
-    Scalar { text: String, plain: bool },
+    Scalar {
+        text: String,
+        plain: bool,
+    },
     List(Vec<Node>),
     Map(Vec<(Key, Node)>),
 }
@@ -46,7 +49,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
     let mut root = Node { content: Content::Null, line: 1, column: 1 };
     let mut documents = 0;
     loop {
-        let (event, span) = builder.next()?;
+        let (event, span) = builder.owned()?;
         match event {
             Event::StreamEnd => return Ok(root),
             Event::StreamStart | Event::DocumentEnd | Event::Nothing => {}
