@@ -9,9 +9,7 @@ use crate::{out, pages};
 
 /// Prints the JSON Schema of the configuration.
 pub fn schema() -> Result<Exit, Failure> {
-    let text = serde_json::to_string_pretty(&crate::config::schema())
-        .map_err(|e| Failure::Output(std::io::Error::other(e)))?;
-    out::data(&(text + "\n"))?;
+    out::data(crate::config::schema())?;
     Ok(Exit::Ok)
 }
 

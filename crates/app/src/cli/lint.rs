@@ -8,7 +8,10 @@ use crate::{config, out};
 
 /// Checks a file.
 pub fn lint(args: &FindingsArgs) -> Result<Exit, Failure> {
-    let findings = config::load(&args.file).err().unwrap_or_default();
+    let findings = match config::load(&args.file) {
+        Ok(config) => config::lint(&config),
+        Err(errors) => errors,
+    };
     print(&findings, args.json)?;
     Ok(exit(&findings))
 }
