@@ -113,9 +113,15 @@ pub fn source(
     pipeline: &PipelineSpec,
     ledger: Arc<dyn Ledger>,
 ) -> Result<Arc<dyn Source>> {
-    let _ = (pipeline, ledger);
     supports(connection, Role::Source)?;
-    Err(Error::new(Code::Internal, "no connector"))
+    match connection.scheme() {
+        #[cfg(feature = "sqlite")]
+        "sqlite" => Ok(Arc::new(crate::sqlite::source::SqliteSource::new(connection, pipeline, ledger)?)),
+        _ => {
+            let _ = (pipeline, ledger);
+            Err(Error::new(Code::Internal, "no connector"))
+        }
+    }
 }
 
 /// Builds the sink of one connection for one pipeline. Connects to nothing yet. `kinds`: what its targets are.

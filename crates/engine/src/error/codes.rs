@@ -96,6 +96,9 @@ codes! {
     SqliteNoKey = 1403, Config, "a table has no key", "add a primary key, or name `key:` in its route";
     SqliteGap = 1404, HaltPipeline, "the change table lost entries that were not read yet", "syncline backfill FILE --pipeline NAME";
     SqliteSchema = 1405, HaltTable, "a table's columns do not match its captured changes", "syncline backfill FILE --table TABLE";
+    SqliteCapture = 1406, Config, "a table cannot be captured", "change the table as the message says, or exclude it";
+    SqliteNoMatch = 1407, Warning, "a pattern matches no table yet", "nothing to do if the table is created later";
+    SqliteJournal = 1408, Warning, "the SQLite file is not in WAL mode", "run once: PRAGMA journal_mode = WAL";
     // 15xx: routes and documents
     RouteColumn = 1501, Config, "a route names a column that the table lacks", "correct the name";
     RouteTemplate = 1502, Config, "a template cannot be read", "correct the template";

@@ -1,0 +1,154 @@
+//! Tests of the source: what triggers record, how streams and readers hand it on, and what happens to odd files.
+
+mod replay;
+mod statements;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use syncline_engine::change::Change;
+use syncline_engine::route::{OnSchemaChange, PipelineSpec, RouteSpec, SourceSpec, TargetKind, TargetSpec};
+use syncline_engine::row::RowImage;
+use syncline_engine::schema::TableSchema;
+use syncline_engine::value::OwnedValue;
+use syncline_engine::version::Version;
+
+use super::SqliteSource;
+use crate::connection::{ConnectionOptions, ConnectionSpec};
+use crate::sqlite::ledger::SqliteLedger;
+
+/// A pipeline that captures the patterns and sends everything to `discard`.
+fn pipeline(name: &str, tables: &[&str]) -> PipelineSpec {
+    let target = TargetSpec {
+        connection: "discard".into(),
+        kind: TargetKind::Discard,
+        template: String::new(),
+        id: None,
+        ttl: None,
+        tombstone_ttl: None,
+        hash: false,
+        invalidate: false,
+        settings: serde_json::Map::new(),
+        mapping: BTreeMap::new(),
+    };
+    let route = RouteSpec {
+        table: "main.*".into(),
+        key: None,
+        filters: vec![],
+        transforms: vec![],
+        only: None,
+        partition_by: None,
+        on_schema_change: OnSchemaChange::Reread,
+        on_drop_delete: false,
+        accept_cascade: false,
+        zero_date_text: false,
+        targets: vec![target],
+    };
+    PipelineSpec {
+        name: name.into(),
+        source: SourceSpec {
+            connection: "shop".into(),
+            tables: tables.iter().map(|t| (*t).to_string()).collect(),
+            exclude: vec!["main.temp_*".into()],
+            server_id: None,
+            backfill: true,
+            chunk_rows: 1000,
+            chunk_workers: 1,
+            max_rows_per_second: None,
+        },
+        tenant: None,
+        routes: vec![route],
+        max_dead_letters: 100,
+        memory: 1 << 20,
+    }
+}
+
+fn connection(path: &Path) -> ConnectionSpec {
+    let options = ConnectionOptions::default();
+    ConnectionSpec { name: "shop".into(), url: format!("sqlite:{}", path.display()), options }
+}
+
+/// A source on `shop.db` in a folder, with a ledger of its own.
+fn source(folder: &Path, spec: &PipelineSpec) -> SqliteSource {
+    let ledger = SqliteLedger::exclusive(&folder.join(format!("data-{}", spec.name))).unwrap();
+    SqliteSource::new(&connection(&folder.join("shop.db")), spec, Arc::new(ledger)).unwrap()
+}
+
+/// A row as text, with the storage class of each value.
+fn shown(values: &[OwnedValue]) -> Vec<String> {
+    values.iter().map(|value| format!("{value:?}")).collect()
+}
+
+/// What a target would hold: per table and key, the version and the row.
+#[derive(Default)]
+struct Replica {
+    rows: BTreeMap<(String, Vec<String>), (Version, Option<Vec<String>>)>,
+}
+
+impl Replica {
+    fn apply(&mut self, change: &Change) {
+        let before = change.before.as_ref().map(|image| (key(&change.schema, image), None));
+        let after = change.after.as_ref().map(|image| {
+            let all: Vec<usize> = (0..change.schema.columns.len()).collect();
+            (key(&change.schema, image), Some(shown(&columns(image, &all))))
+        });
+        let moved = match (&before, &after) {
+            (Some((old, _)), Some((new, _))) => old != new,
+            _ => true,
+        };
+        if let Some((key, row)) = before.filter(|_| moved) {
+            self.write(&change.schema, key, change.before_version, row);
+        }
+        if let Some((key, row)) = after {
+            self.write(&change.schema, key, change.version, row);
+        }
+    }
+
+    fn write(&mut self, schema: &TableSchema, key: Vec<String>, version: Version, row: Option<Vec<String>>) {
+        if key.iter().any(|part| part == "Null") {
+            // SQLite lets keys hold nulls, and then they tell nothing apart: such rows have no address.
+            return;
+        }
+        let slot = self.rows.entry((schema.table.to_string(), key)).or_insert((Version::ZERO, None));
+        if slot.0 <= version {
+            *slot = (version, row);
+        }
+    }
+
+    /// The rows of a table that are there.
+    fn table(&self, table: &str) -> Vec<Vec<String>> {
+        let rows = self.rows.iter().filter(|((name, _), _)| name == table);
+        let mut rows: Vec<Vec<String>> = rows.filter_map(|(_, (_, row))| row.clone()).collect();
+        rows.sort();
+        rows
+    }
+}
+
+fn columns(image: &RowImage, wanted: &[usize]) -> Vec<OwnedValue> {
+    image.columns(wanted).unwrap().into_iter().map(|value| value.expect("rows are whole")).collect()
+}
+
+fn key(schema: &TableSchema, image: &RowImage) -> Vec<String> {
+    shown(&columns(image, &schema.primary_key))
+}
+
+/// The rows of a table, as [`Replica::table`] shows them.
+fn stored(c: &Connection, table: &str) -> Vec<Vec<String>> {
+    let schema = super::catalog::find(c, table).unwrap().unwrap().schema;
+    let names: Vec<String> = schema.columns.iter().map(|c| crate::sqlite::file::quote(&c.name)).collect();
+    let table = crate::sqlite::file::quote(table);
+    let mut statement = c.prepare(&format!("SELECT {} FROM {table}", names.join(", "))).unwrap();
+    let mut rows = statement.query([]).unwrap();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        let values = (0..names.len()).map(|n| super::values::value(row.get_ref(n).unwrap()).to_owned());
+        let row = shown(&values.collect::<Vec<_>>());
+        if schema.primary_key.iter().all(|n| row[*n] != "Null") {
+            found.push(row);
+        }
+    }
+    found.sort();
+    found
+}
