@@ -13,7 +13,7 @@ use super::client::{Client, Payload};
 use super::encode::Encoder;
 use super::index::{Found, look, no_write_index, plain_index};
 use super::mapping;
-use super::names::{FIRST_INDEX, in_path, valid_index_template};
+use super::names::{FIRST_INDEX, valid_index_template};
 use super::reply::{Class, Failure, bulk_items};
 use super::server::Server;
 
@@ -53,61 +53,62 @@ async fn refusals(client: &Client, targets: &[Arc<str>]) -> Result<Vec<Error>> {
     Ok(failed.filter_map(refusal).collect())
 }
 
-/// Everything that is wrong with the targets of this connection.
-pub(super) async fn findings(client: &Client, pipeline: &PipelineSpec) -> Result<Vec<Error>> {
-    let mut found = Vec::new();
+/// Everything that is wrong with the targets of this connection. What cannot be asked is a finding too.
+pub(super) async fn findings(client: &Client, pipeline: &PipelineSpec) -> Vec<Error> {
     if let Err(error) = Server::ask(client).await {
-        return Ok(vec![error]);
+        return vec![error];
     }
-    found.extend(cluster_blocks(client).await?);
+    let mut found = Vec::new();
+    gather(&mut found, cluster_blocks(client).await);
     for route in &pipeline.routes {
         let ours = |t: &&TargetSpec| t.kind == TargetKind::Search && t.connection == client.name();
         for target in route.targets.iter().filter(ours) {
-            found.extend(target_findings(client, route, target).await?);
+            target_findings(client, route, target, &mut found).await;
         }
     }
-    Ok(found)
+    found
 }
 
-async fn target_findings(client: &Client, route: &RouteSpec, target: &TargetSpec) -> Result<Vec<Error>> {
-    let mut found = Vec::new();
+fn gather(found: &mut Vec<Error>, result: Result<Vec<Error>>) {
+    match result {
+        Ok(more) => found.extend(more),
+        Err(error) => found.push(error),
+    }
+}
+
+async fn target_findings(client: &Client, route: &RouteSpec, target: &TargetSpec, found: &mut Vec<Error>) {
     if let Err(error) = valid_index_template(&target.template) {
-        return Ok(vec![error]);
+        found.push(error);
+        return;
     }
     for analyzer in mapping::analyzers(route, target) {
-        found.extend(analyzer_missing(client, &analyzer).await?);
+        gather(found, analyzer_missing(client, &analyzer).await);
     }
+    // What rows will fill in cannot be looked at.
     if target.template.contains('{') {
-        return Ok(found);
+        return;
     }
     let name = target.template.as_str();
-    match look(client, name).await? {
-        Found::Plain => found.push(plain_index(client.name(), name)),
-        Found::NoWriteIndex => found.push(no_write_index(client.name(), name)),
-        Found::Nothing => {
-            found.extend(lacking_privileges(client, name, &["create_index", "index", "delete"]).await?)
+    let wanted = match look(client, name).await {
+        Err(error) => return found.push(error),
+        Ok(Found::Plain) => return found.push(plain_index(client.name(), name)),
+        Ok(Found::NoWriteIndex) => return found.push(no_write_index(client.name(), name)),
+        Ok(Found::Nothing) => ["create_index", "index", "delete"],
+        Ok(Found::Alias { .. }) => {
+            gather(found, refusals(client, &[name.into()]).await);
+            ["index", "delete", "view_index_metadata"]
         }
-        Found::Alias { .. } => {
-            found.extend(refusals(client, &[name.into()]).await?);
-            found
-                .extend(lacking_privileges(client, name, &["index", "delete", "view_index_metadata"]).await?);
-        }
-    }
-    Ok(found)
+    };
+    gather(found, lacking_privileges(client, name, &wanted).await);
 }
 
-async fn analyzer_missing(client: &Client, analyzer: &str) -> Result<Option<Error>> {
+async fn analyzer_missing(client: &Client, analyzer: &str) -> Result<Vec<Error>> {
     let body = json!({"analyzer": analyzer, "text": "a"}).to_string();
     let reply = client.send(Method::POST, "/_analyze", Payload::Json(body)).await?;
     let failure = Failure::of(&reply);
     let missing = reply.status == 400 && failure.reason.contains("analyzer");
-    Ok(missing.then(|| {
-        Error::new(
-            Code::SearchAnalyzer,
-            format!("{}: the server has no analyzer {analyzer:?}", client.name()),
-        )
-        .cause(failure)
-    }))
+    let what = format!("{}: the server has no analyzer {analyzer:?}", client.name());
+    Ok(missing.then(|| Error::new(Code::SearchAnalyzer, what).cause(failure)).into_iter().collect())
 }
 
 /// Blocks on the whole cluster; those of one index show when it is written to.
@@ -129,13 +130,13 @@ async fn cluster_blocks(client: &Client) -> Result<Vec<Error>> {
 }
 
 /// Asks Elasticsearch's security what this user may do; servers without it have nothing to ask.
-async fn lacking_privileges(client: &Client, name: &str, wanted: &[&str]) -> Result<Option<Error>> {
+async fn lacking_privileges(client: &Client, name: &str, wanted: &[&str]) -> Result<Vec<Error>> {
     let names = [name.to_owned(), format!("{name}{FIRST_INDEX}")];
     let body = json!({"index": [{"names": names, "privileges": wanted}]}).to_string();
     let reply = client.send(Method::POST, "/_security/user/_has_privileges", Payload::Json(body)).await?;
-    let Ok(answer) = serde_json::from_slice::<Value>(&reply.body) else { return Ok(None) };
+    let Ok(answer) = serde_json::from_slice::<Value>(&reply.body) else { return Ok(Vec::new()) };
     if reply.status != 200 || answer.get("has_all_requested") != Some(&json!(false)) {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let mut lacking: Vec<&str> = Vec::new();
     for privileges in answer.get("index").and_then(Value::as_object).into_iter().flat_map(|o| o.values()) {
@@ -145,9 +146,6 @@ async fn lacking_privileges(client: &Client, name: &str, wanted: &[&str]) -> Res
     lacking.sort_unstable();
     lacking.dedup();
     let what = format!("{}: the user lacks privileges on {name}: {}", client.name(), lacking.join(", "));
-    Ok(Some(Error::new(Code::SearchDenied, what).fix(format!(
-        "give its role these privileges on {} and {}*",
-        in_path(name),
-        in_path(name)
-    ))))
+    let cure = format!("give its role these privileges on {} and {}", names[0], names[1]);
+    Ok(vec![Error::new(Code::SearchDenied, what).fix(cure)])
 }

@@ -235,7 +235,7 @@ impl Sink for SearchSink {
     }
 
     async fn check(&self) -> Result<Vec<Error>> {
-        check::findings(&self.client, &self.pipeline).await
+        Ok(check::findings(&self.client, &self.pipeline).await)
     }
 
     /// What was answered `Applied` is durable already; here it becomes visible to queries.

@@ -30,15 +30,30 @@ struct Shared {
     bulks: Mutex<Vec<usize>>,
     /// Bodies larger than this are answered with 413.
     limit: usize,
+    /// Bodies of other answers, by the start of the request line.
+    pages: Vec<(&'static str, &'static str)>,
 }
 
 impl Fake {
     /// Answers bulks as scripted, then with [`Answer::Done`].
     pub async fn start(script: impl IntoIterator<Item = Answer>, limit: usize) -> Fake {
+        Fake::serving(script, limit, Vec::new()).await
+    }
+
+    /// Answers requests that begin like this with these bodies.
+    pub async fn pages(pages: Vec<(&'static str, &'static str)>) -> Fake {
+        Fake::serving([], usize::MAX, pages).await
+    }
+
+    async fn serving(
+        script: impl IntoIterator<Item = Answer>,
+        limit: usize,
+        pages: Vec<(&'static str, &'static str)>,
+    ) -> Fake {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("opensearch://{}", listener.local_addr().unwrap());
         let script = Mutex::new(script.into_iter().collect());
-        let shared = Arc::new(Shared { script, bulks: Mutex::default(), limit });
+        let shared = Arc::new(Shared { script, bulks: Mutex::default(), limit, pages });
         let serving = shared.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -56,7 +71,10 @@ impl Fake {
 
 async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
     while let Some((head, body)) = read_message(&mut stream).await {
-        let (status, text) = if head.contains("/_bulk") {
+        let page = shared.pages.iter().find(|(start, _)| head.starts_with(start));
+        let (status, text) = if let Some((_, body)) = page {
+            (if body.contains("\"error\"") { 401 } else { 200 }, (*body).to_owned())
+        } else if head.contains("/_bulk") {
             match shared.bulk(&body) {
                 Some(answer) => answer,
                 None => return,

@@ -2,6 +2,7 @@
 //! Elasticsearch 8, and OpenSearch 2 and Elasticsearch 7 where their variables are set), and on a fake HTTP server
 //! only for answers that a real one cannot be made to give.
 
+mod checks;
 mod fake;
 mod faults;
 mod kinds;
@@ -9,6 +10,7 @@ mod manage;
 mod order;
 mod outcomes;
 mod parts;
+mod throughput;
 
 use std::sync::Arc;
 
