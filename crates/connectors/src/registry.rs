@@ -117,6 +117,8 @@ pub fn source(
     match connection.scheme() {
         #[cfg(feature = "sqlite")]
         "sqlite" => Ok(Arc::new(crate::sqlite::source::SqliteSource::new(connection, pipeline, ledger)?)),
+        #[cfg(feature = "mysql")]
+        "mysql" => Ok(Arc::new(crate::mysql::MysqlSource::new(connection, pipeline, ledger)?)),
         _ => {
             let _ = (pipeline, ledger);
             Err(Error::new(Code::Internal, "no connector"))

@@ -1,0 +1,162 @@
+//! Reads rows beside the stream (DESIGN 4.1): key ranges, exact keys, and the mark that says how what was read stands to
+//! the stream. Windows, chunks and retries are the engine's.
+
+mod key;
+mod low;
+mod mark;
+mod pool;
+mod read;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+pub use mark::{Reached, snapshot_coordinate};
+use syncline_engine::error::{Code, Error, Result};
+use syncline_engine::position::Position;
+use syncline_engine::schema::TableSchema;
+use syncline_engine::source::{Bound, Extent, ReadRows, TableReader};
+use syncline_engine::value::OwnedValue;
+
+use self::key::{Key, Values};
+use self::pool::Pool;
+use self::read::Shape;
+use super::client::Session;
+use super::context::Context;
+use super::schema::TableName;
+use super::sql::{table_ident, text_literal};
+
+/// How long a halted table may take until the stream has it again.
+const BACK_WITHIN: Duration = Duration::from_secs(20);
+/// Keys in one statement.
+const KEYS: usize = 200;
+
+/// Reads tables of one pipeline's source. Each call has a connection of its own.
+pub struct MysqlReader {
+    context: Arc<Context>,
+    pool: Pool,
+}
+
+impl MysqlReader {
+    pub fn new(context: Arc<Context>) -> MysqlReader {
+        MysqlReader { pool: Pool::new(Arc::clone(&context)), context }
+    }
+
+    /// A table that the stream gave up on is captured again before anything of it is read.
+    async fn captured(&self, name: &TableName) -> Result<()> {
+        let back = async {
+            loop {
+                let told = self.context.revived.notified();
+                if !self.context.ask_back(name) {
+                    return;
+                }
+                told.await;
+            }
+        };
+        tokio::time::timeout(BACK_WITHIN, back).await.map_err(|_| {
+            Error::new(Code::Overloaded, format!("{name} is halted, and the stream has not taken it up again yet"))
+        })
+    }
+
+    async fn key_row(&self, session: &mut Session, sql: &str) -> Result<Option<Values>> {
+        Ok(session.texts(sql).await?.into_iter().next())
+    }
+
+    /// The table's key as the catalog has it, if the table still looks like `schema`.
+    async fn key(&self, session: &mut Session, schema: &TableSchema, key: &[usize]) -> Result<Key> {
+        let detail = self.pool.detail(session, schema).await?;
+        Key::new(schema, &detail, key)
+    }
+}
+
+fn name_of(schema: &TableSchema) -> TableName {
+    TableName::new(&schema.database, &schema.table)
+}
+
+#[async_trait]
+impl TableReader for MysqlReader {
+    async fn extent(&self, schema: &TableSchema, key: &[usize]) -> Result<Option<Extent>> {
+        self.captured(&name_of(schema)).await?;
+        let mut session = self.pool.take().await?;
+        let key = self.key(&mut session, schema, key).await?;
+        let table = table_ident(&schema.database, &schema.table);
+        let sql = format!("SELECT {} FROM {table} ORDER BY {} LIMIT 1", key.select_list(), key.order(true));
+        let last = self.key_row(&mut session, &sql).await?;
+        let sql = format!(
+            "SELECT table_rows FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
+            text_literal(&schema.database),
+            text_literal(&schema.table)
+        );
+        let rows = session.texts(&sql).await?.into_iter().flatten().flatten().next();
+        self.pool.give(session);
+        let rows = rows.and_then(|n| n.parse().ok()).unwrap_or(0);
+        Ok(last.map(|values| Extent { last: key.bound(&values), rows }))
+    }
+
+    async fn next_bound(
+        &self,
+        schema: &TableSchema,
+        key: &[usize],
+        after: Option<&Bound>,
+        last: &Bound,
+        rows: usize,
+    ) -> Result<Option<Bound>> {
+        let mut session = self.pool.take().await?;
+        let hint = read::index_hint(schema, key);
+        let key = self.key(&mut session, schema, key).await?;
+        let table = table_ident(&schema.database, &schema.table);
+        let (list, range, order) = (key.select_list(), key.range(after, last)?, key.order(false));
+        let nth = |n: usize| format!("SELECT {list} FROM {table}{hint} WHERE {range} ORDER BY {order} LIMIT 1 OFFSET {n}");
+        let mut found = self.key_row(&mut session, &nth(rows.max(1) - 1)).await?.map(|v| key.bound(&v));
+        if found.is_none() && self.key_row(&mut session, &nth(0)).await?.is_some() {
+            found = Some(last.clone());
+        }
+        self.pool.give(session);
+        Ok(found)
+    }
+
+    async fn read_range(
+        &self,
+        schema: &TableSchema,
+        key: &[usize],
+        after: Option<&Bound>,
+        upto: &Bound,
+        opened: &Position,
+    ) -> Result<ReadRows> {
+        let mut session = self.pool.take().await?;
+        let hint = read::index_hint(schema, key);
+        let detail = self.pool.detail(&mut session, schema).await?;
+        let condition = Key::new(schema, &detail, key)?.range(after, upto)?;
+        let shape = Shape { schema, detail: &detail, hint, conditions: vec![condition] };
+        let rows = read::read(&self.pool, &mut session, &shape, opened).await?;
+        self.pool.give(session);
+        Ok(rows)
+    }
+
+    async fn read_keys(
+        &self,
+        schema: &TableSchema,
+        key: &[usize],
+        keys: &[Vec<OwnedValue>],
+        opened: &Position,
+    ) -> Result<ReadRows> {
+        self.captured(&name_of(schema)).await?;
+        let mut session = self.pool.take().await?;
+        let detail = self.pool.detail(&mut session, schema).await?;
+        let columns = Key::new(schema, &detail, key)?;
+        let conditions = keys.chunks(KEYS).filter_map(|keys| columns.any_of(keys)).collect();
+        let shape = Shape { schema, detail: &detail, hint: "", conditions };
+        let mut read = read::read(&self.pool, &mut session, &shape, opened).await?;
+        self.pool.give(session);
+        // A collation takes more for equal than we asked for.
+        let mut exact = Vec::with_capacity(read.rows.len());
+        for row in read.rows {
+            let values: Option<Vec<OwnedValue>> = row.columns(key)?.into_iter().collect();
+            if values.is_some_and(|values| keys.contains(&values)) {
+                exact.push(row);
+            }
+        }
+        read.rows = exact;
+        Ok(read)
+    }
+}

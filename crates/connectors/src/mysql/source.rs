@@ -1,0 +1,63 @@
+//! The source of a pipeline: streams, readers, marks and findings over one connection's configuration.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use syncline_engine::error::{Error, Result};
+use syncline_engine::ledger::Ledger;
+use syncline_engine::position::StoredPosition;
+use syncline_engine::route::PipelineSpec;
+use syncline_engine::schema::TableSchema;
+use syncline_engine::source::{CaptureStream, HighMark, Source, TableReader};
+
+use super::config::MysqlConfig;
+use super::context::Context;
+use super::reader::{self, Reached};
+use super::schema;
+use super::stream::MysqlStream;
+use crate::connection::ConnectionSpec;
+
+/// A MySQL or MariaDB server as a source.
+pub struct MysqlSource {
+    context: Arc<Context>,
+}
+
+impl MysqlSource {
+    /// Connects to nothing yet.
+    pub fn new(connection: &ConnectionSpec, spec: &PipelineSpec, ledger: Arc<dyn Ledger>) -> Result<MysqlSource> {
+        let config = MysqlConfig::parse(connection)?;
+        Ok(MysqlSource { context: Arc::new(Context::new(config, spec, ledger)?) })
+    }
+}
+
+#[async_trait]
+impl Source for MysqlSource {
+    async fn tables(&self) -> Result<Vec<Arc<TableSchema>>> {
+        let mut session = self.context.session().await?;
+        let names = schema::list(&mut session, &self.context.selection).await?;
+        let tables = schema::read(&mut session, &names).await?;
+        tables.into_iter().map(|(name, detail)| Ok(Arc::new(detail?.schema(&name)))).collect()
+    }
+
+    async fn stream(&self, from: Option<&StoredPosition>) -> Result<Box<dyn CaptureStream>> {
+        Ok(Box::new(MysqlStream::open(&self.context, from).await?))
+    }
+
+    fn reader(&self) -> Arc<dyn TableReader> {
+        Arc::new(reader::MysqlReader::new(Arc::clone(&self.context)))
+    }
+
+    async fn mark(&self) -> Result<Box<dyn HighMark>> {
+        let mut session = self.context.session().await?;
+        let epoch = self.context.ledger.pipeline(&self.context.pipeline).await?.epoch;
+        Ok(Box::new(Reached(session.coordinate().await?.version(epoch)?)))
+    }
+
+    async fn acknowledge(&self, position: &StoredPosition) -> Result<()> {
+        self.context.prune(position).await
+    }
+
+    async fn check(&self) -> Result<Vec<Error>> {
+        super::check::run(&self.context).await
+    }
+}

@@ -1,0 +1,79 @@
+//! How the images of one table map are read: plain when they hold every column, from both images together when MariaDB
+//! left out of the after image what did not change, and not at all when columns are missing.
+
+use std::sync::Arc;
+
+use syncline_engine::row::RowFormat;
+
+use crate::mysql::binlog::{BinlogFormat, Layout, RowsEvent, RowOperation};
+use crate::mysql::codec::ColumnDetail;
+
+/// Formats of one table map, made as layouts turn up.
+pub struct Formats {
+    base: Arc<BinlogFormat>,
+    plain: Arc<dyn RowFormat>,
+    generated: Vec<bool>,
+    /// The layouts of the last event that was not plain, and what was made of them.
+    last: Option<(Option<Layout>, Option<Layout>, EventFormats)>,
+}
+
+/// How to read one event's images.
+#[derive(Clone)]
+pub struct EventFormats {
+    pub before: Arc<dyn RowFormat>,
+    pub after: Arc<dyn RowFormat>,
+    /// The after image must be taken with [`RowsEvent::merged`].
+    pub merged: bool,
+}
+
+impl Formats {
+    pub fn new(base: Arc<BinlogFormat>, columns: &[ColumnDetail]) -> Formats {
+        let plain: Arc<dyn RowFormat> = base.clone();
+        Formats { base, plain, generated: columns.iter().map(|c| c.generated).collect(), last: None }
+    }
+
+    /// Formats for an event; `None` if its images lack columns that cannot be had from elsewhere.
+    pub fn of(&mut self, event: &RowsEvent) -> Option<EventFormats> {
+        let (before, after) = (event.before(), event.after());
+        if before.is_none_or(Layout::is_full) && after.is_none_or(Layout::is_full) {
+            let plain = &self.plain;
+            return Some(EventFormats { before: plain.clone(), after: plain.clone(), merged: false });
+        }
+        if let Some((b, a, formats)) = &self.last
+            && b.as_ref() == before
+            && a.as_ref() == after
+        {
+            return Some(formats.clone());
+        }
+        let formats = self.make(event.operation, before, after)?;
+        self.last = Some((before.cloned(), after.cloned(), formats.clone()));
+        Some(formats)
+    }
+
+    fn make(&self, operation: RowOperation, before: Option<&Layout>, after: Option<&Layout>) -> Option<EventFormats> {
+        let reads = |layout: Option<&Layout>| match layout {
+            Some(layout) if !layout.is_full() => self.base.with_layout(layout),
+            _ => self.plain.clone(),
+        };
+        let whole = |layout: Option<&Layout>| layout.is_none_or(|l| self.is_whole(l));
+        if !whole(before) {
+            return None;
+        }
+        if whole(after) {
+            return Some(EventFormats { before: reads(before), after: reads(after), merged: false });
+        }
+        let (Some(before_layout), Some(after_layout)) = (before, after) else { return None };
+        if operation != RowOperation::Update || after_layout.partial_json {
+            return None;
+        }
+        let after = self.base.merged(before_layout, after_layout);
+        Some(EventFormats { before: reads(before), after, merged: true })
+    }
+
+    /// Whether only generated columns are missing: servers leave virtual ones out.
+    fn is_whole(&self, layout: &Layout) -> bool {
+        !layout.partial_json
+            && layout.present.len() == self.generated.len()
+            && self.generated.iter().enumerate().all(|(n, generated)| *generated || layout.present.get(n))
+    }
+}

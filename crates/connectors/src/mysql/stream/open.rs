@@ -1,0 +1,325 @@
+//! Opens a stream: which server, from where in its binlog, and with which tables. A position that this server's history
+//! does not hold is an error here, before a single row is read.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mysql_common::crypto::rsa::{GetRandom, Rng};
+use syncline_engine::change::Captured;
+use syncline_engine::error::{Code, Error, Result};
+use syncline_engine::ledger::TableState;
+use syncline_engine::position::StoredPosition;
+use syncline_engine::version::Version;
+use tokio::sync::mpsc;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::batch::Builder;
+use super::follow::{Follow, Out, Sample};
+use super::head::Head;
+use super::tables::{State, Tables};
+use super::{gtid_set, resume};
+use crate::mysql::binlog::gtid_mariadb::GtidPosition;
+use crate::mysql::binlog::gtid_mysql::GtidSet;
+use crate::mysql::binlog::{Decoder, EventBody, EventHeader, Format, kind};
+use crate::mysql::client::Session;
+use crate::mysql::context::Context;
+use crate::mysql::ddl::Dialect;
+use crate::mysql::position::{Gtids, Token};
+use crate::mysql::reader::snapshot_coordinate;
+use crate::mysql::schema::{self, History, Hold, Known, TableDetail, TableName};
+use crate::mysql::server::{Coordinate, Facts};
+use crate::mysql::sql::text_literal;
+use crate::mysql::wire::{Dump, DumpStart, Wire};
+
+const SERVER_ID: &str = "mysql.server_id";
+
+/// Opens the stream and reads up to the first event that says where it stands.
+pub async fn open(
+    context: &Arc<Context>,
+    from: Option<&StoredPosition>,
+    sender: mpsc::Sender<Result<Captured>>,
+) -> Result<Follow> {
+    let epoch = context.ledger.pipeline(&context.pipeline).await?.epoch;
+    let token = from.map(|from| Token::decode(&from.token)).transpose()?;
+    let mut session = resume::connect(context, token.as_ref()).await?;
+    let facts = Arc::clone(session.facts());
+    if !facts.is_on("log_bin") {
+        return Err(crate::mysql::check::no_binlog(session.shown()));
+    }
+    if let Some(token) = &token {
+        resume::check(&mut session, token).await?;
+    }
+    context.set_identity(&facts.identity);
+    let mut history = History::load(Arc::clone(&context.ledger), &context.pipeline, facts.folds_names()).await?;
+    let charsets = charsets(&mut session).await?;
+    let wire = Wire::connect(&context.config, session.endpoint()).await?;
+    let plan = match &token {
+        Some(token) => resume_tables(context, &mut session, &mut history, token, epoch).await?,
+        None => first_tables(context, &mut session).await?,
+    };
+    let server_id = server_id(context).await?;
+    let dump = Dump::start(wire, server_id, facts.mariadb(), &plan.start).await?;
+    let mut opening = Opening { dump, decoder: Decoder::new(true), head: None, ahead: Vec::new(), format: 0 };
+    let head = opening.head(&plan, token.as_ref()).await?;
+    let mut tables = plan.tables;
+    for (name, detail) in plan.first {
+        let known = Known::new(&name, detail);
+        let at = Version::new(epoch, head.number, head.settled);
+        history.add(&name, at, Some(known.clone())).await?;
+        tables.set(&name, Some(State::Captured(known)));
+    }
+    context.set_halted(tables.halted());
+    Ok(Follow {
+        context: Arc::clone(context),
+        dialect: dialect(&facts),
+        identity: Arc::new(facts.identity.clone()),
+        facts,
+        dump: opening.dump,
+        decoder: opening.decoder,
+        skip_until: if head.settled > head.next { head.settled } else { 0 },
+        head,
+        gtids: Arc::new(plan.gtids),
+        epoch,
+        tables,
+        history,
+        transaction: None,
+        ahead: opening.ahead,
+        builder: Builder::default(),
+        out: Out::new(sender),
+        sample: Sample::default(),
+        charsets,
+        prepared: HashSet::new(),
+    })
+}
+
+fn dialect(facts: &Facts) -> Dialect {
+    let (major, minor, patch) = facts.number;
+    Dialect {
+        mariadb: facts.mariadb(),
+        version: major * 10_000 + minor * 100 + patch,
+        explicit_timestamp: facts.is_on("explicit_defaults_for_timestamp"),
+        ..Dialect::default()
+    }
+}
+
+/// Where to begin, and what is known of the tables there.
+struct Plan {
+    start: DumpStart,
+    /// The place in the binlog, if it is known before the server says.
+    at: Option<Coordinate>,
+    gtids: Gtids,
+    tables: Tables,
+    /// Tables as of the start, for a history that begins here.
+    first: Vec<(TableName, TableDetail)>,
+}
+
+/// The first start of a pipeline: tables and position of one moment, at which everything before the position is visible
+/// to reads.
+async fn first_tables(context: &Context, session: &mut Session) -> Result<Plan> {
+    let facts = Arc::clone(session.facts());
+    let folds = facts.folds_names();
+    let names = schema::list(session, &context.selection).await?;
+    let mut probe = Session::connect(&context.config, session.endpoint()).await?;
+    let hold = Hold::take(session, &names).await?;
+    let (start, at, gtids) = present(&mut probe, &facts).await?;
+    let mut first = Vec::new();
+    let mut keyless = Vec::new();
+    for (name, detail) in hold.release().await? {
+        let detail = detail?;
+        keyless.extend(context.lacks_key(&name, &detail, folds).map(|_| name.to_string()));
+        first.push((name, detail));
+    }
+    if !keyless.is_empty() {
+        return Err(Error::new(Code::MysqlNoKey, format!("no primary key: {}", keyless.join(", "))));
+    }
+    Ok(Plan { start, at, gtids, tables: Tables::new(folds), first })
+}
+
+/// The present position. A coordinate shown by the server may run ahead of what a SELECT sees (DESIGN 4.1), so it is taken
+/// only where it cannot, or where reads make sure of it themselves.
+async fn present(probe: &mut Session, facts: &Facts) -> Result<(DumpStart, Option<Coordinate>, Gtids)> {
+    if facts.mysql_gtid() {
+        let rows = probe.texts("SELECT @@GLOBAL.gtid_executed").await?;
+        let text = rows.into_iter().flatten().flatten().next().unwrap_or_default();
+        let set = GtidSet::parse(&text)?;
+        return Ok((DumpStart::Gtid { encoded: gtid_set::encode(&set) }, None, Gtids::MySql(set)));
+    }
+    let at = match snapshot_coordinate(probe).await? {
+        Some(at) => at,
+        None => probe.coordinate().await?,
+    };
+    let gtids = if facts.mariadb() {
+        let sql = format!("SELECT BINLOG_GTID_POS({}, {})", text_literal(&at.file), at.offset);
+        let text = probe.texts(&sql).await?.into_iter().flatten().flatten().next();
+        Gtids::MariaDb(GtidPosition::parse(&text.unwrap_or_default())?)
+    } else {
+        Gtids::None
+    };
+    Ok((DumpStart::File { name: at.file.clone(), offset: at.offset }, Some(at), gtids))
+}
+
+/// A later start: tables as the history has them at the position. Those that it does not know join where the catalog is
+/// read now.
+async fn resume_tables(
+    context: &Context,
+    session: &mut Session,
+    history: &mut History,
+    token: &Token,
+    epoch: u16,
+) -> Result<Plan> {
+    let folds = session.facts().folds_names();
+    let from = token.clone().position(epoch)?.version;
+    let mut tables = Tables::new(folds);
+    for known in history.existing(from) {
+        let name = TableName::new(&known.schema.database, &known.schema.table);
+        if context.selection.takes(&name.to_string(), folds) {
+            tables.set(&name, Some(State::Captured(known)));
+        } else if super::alterations::is_ghost(&name) {
+            tables.set(&name, Some(State::Shadow(known)));
+        }
+    }
+    let records = context.ledger.pipeline(&context.pipeline).await?.tables;
+    let halted: BTreeSet<String> =
+        records.into_iter().filter(|(_, r)| r.state == TableState::Halted).map(|(name, _)| name).collect();
+    let mut unknown = Vec::new();
+    for name in schema::list(session, &context.selection).await? {
+        match tables.state(&name) {
+            Some(_) => {}
+            None if halted.contains(&name.to_string()) => tables.set(&name, Some(State::Halted)),
+            None if history.at(&name, Version::MAX).is_none_or(|e| e.from <= from) => unknown.push(name),
+            // It comes into being further on in the stream.
+            None => {}
+        }
+    }
+    if !unknown.is_empty() {
+        let mut probe = Session::connect(&context.config, session.endpoint()).await?;
+        let hold = Hold::take(session, &unknown).await?;
+        let at = probe.coordinate().await?.version(epoch)?;
+        for (name, detail) in hold.release().await? {
+            tables.set(&name, Some(State::Joins { at, known: Known::new(&name, detail?), back: false }));
+        }
+    }
+    let at = Coordinate { file: token.file.to_string(), offset: token.offset };
+    // A dump cannot begin beyond 4 GiB: then from the file's first event.
+    let offset = if token.offset > u64::from(u32::MAX) { 4 } else { token.offset };
+    let start = DumpStart::File { name: at.file.clone(), offset };
+    Ok(Plan { start, at: Some(at), gtids: (*token.gtids).clone(), tables, first: Vec::new() })
+}
+
+/// The replica id: configured, or drawn once and kept.
+async fn server_id(context: &Context) -> Result<u32> {
+    if let Some(id) = context.server_id {
+        return Ok(id);
+    }
+    let kept = context.ledger.property(&context.pipeline, SERVER_ID).await?;
+    if let Some(id) = kept.and_then(|text| text.parse().ok()) {
+        return Ok(id);
+    }
+    let mut bytes = [0; 4];
+    GetRandom.fill(&mut bytes).map_err(|e| Error::new(Code::Internal, "no random numbers").cause(e))?;
+    // High numbers: people give low ones to their servers.
+    let id = u32::from_le_bytes(bytes) | 1 << 31;
+    context.ledger.set_property(&context.pipeline, SERVER_ID, &id.to_string()).await?;
+    Ok(id)
+}
+
+async fn charsets(session: &mut Session) -> Result<HashMap<String, String>> {
+    let sql = "SELECT schema_name, default_character_set_name FROM information_schema.schemata";
+    let rows = session.texts(sql).await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| match <[_; 2]>::try_from(row) {
+            Ok([Some(name), Some(charset)]) => Some((name, charset)),
+            _ => None,
+        })
+        .collect())
+}
+
+/// What tells one binlog file from another of the same name: when it was begun, by whom.
+pub fn format_hash(header: &EventHeader, format: &Format) -> u64 {
+    let text = format!("{} {} {}", header.timestamp, header.server_id, format.server_version);
+    xxh3_64(text.as_bytes()).max(1)
+}
+
+/// The first events of a dump.
+struct Opening {
+    dump: Dump,
+    decoder: Decoder,
+    head: Option<Head>,
+    ahead: Vec<Bytes>,
+    format: u64,
+}
+
+impl Opening {
+    /// Reads until the place of the stream is known and the file's format event was seen.
+    async fn head(&mut self, plan: &Plan, token: Option<&Token>) -> Result<Head> {
+        if let Some(at) = &plan.at {
+            let mut head = Head::new(&at.file, at.offset)?;
+            if let DumpStart::File { offset, .. } = plan.start {
+                head.next = offset;
+            }
+            self.head = Some(head);
+        }
+        loop {
+            let packet = self.dump.next().await?;
+            let header = EventHeader::parse(&packet)?;
+            if header.event_type == kind::FORMAT_DESCRIPTION || header.event_type == kind::ROTATE {
+                self.begin_file(&header, &packet, token)?;
+            } else if self.place(&header, &packet)? {
+                break;
+            }
+            let placed = self.head.as_ref().is_some_and(|head| head.format != 0);
+            if placed && plan.at.is_some() {
+                break;
+            }
+        }
+        self.head.take().ok_or_else(|| Error::new(Code::Internal, "a dump without a file"))
+    }
+
+    /// Rotate (made for us) and format events.
+    fn begin_file(&mut self, header: &EventHeader, packet: &Bytes, token: Option<&Token>) -> Result<()> {
+        match self.decoder.decode(packet)?.body {
+            EventBody::Rotate { file, position } => match &mut self.head {
+                Some(head) => head.rotate(&file, position)?,
+                None => self.head = Some(Head::new(&file, position)?),
+            },
+            EventBody::Format(format) => {
+                self.format = format_hash(header, &format);
+                if let Some(token) = token.filter(|t| t.format != 0 && t.format != self.format) {
+                    return Err(resume::other_file(token));
+                }
+                if let Some(head) = &mut self.head {
+                    head.format = self.format;
+                    if head.locate(header)?.is_some() && head.settled < head.next {
+                        head.settled = head.next;
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Any other event, in a dump by GTIDs: the first that is part of a transaction, or a sign of life, says where we
+    /// are. The event is kept for the stream.
+    fn place(&mut self, header: &EventHeader, packet: &Bytes) -> Result<bool> {
+        let Some(head) = &mut self.head else { return Ok(false) };
+        if matches!(header.event_type, kind::HEARTBEAT | kind::HEARTBEAT_V2) {
+            if let EventBody::Heartbeat { file, position } = self.decoder.decode(packet)?.body {
+                head.heartbeat(&file, position);
+            }
+            return Ok(true);
+        }
+        let Some(start) = head.locate(header)? else { return Ok(false) };
+        if header.event_type == kind::PREVIOUS_GTIDS {
+            head.settled = head.next;
+            return Ok(false);
+        }
+        // Not taken yet: the stream takes it again from `ahead`.
+        head.next = start;
+        head.settled = start;
+        self.ahead.push(packet.clone());
+        Ok(true)
+    }
+}

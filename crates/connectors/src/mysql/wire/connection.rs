@@ -1,0 +1,149 @@
+//! Opens a raw connection (TCP, TLS, login) and runs the few statements that come before a dump.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rustls::pki_types::ServerName;
+use syncline_engine::error::{Code, Error, Result};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::auth::Login;
+use super::handshake::{Greeting, capabilities, capability, response, response_head};
+use super::packet::{Packets, Socket, broken, protocol};
+use super::reply::{ServerError, is_eof, is_ok, server_error, text_row};
+use super::tls::client_config;
+use crate::mysql::config::{Endpoint, MysqlConfig};
+
+const COM_QUERY: u8 = 3;
+/// A result row of a setting is short, and so are results.
+const MAX_ROWS: usize = 10_000;
+
+/// A raw connection, logged in.
+pub struct Wire {
+    pub(super) packets: Packets,
+    pub(super) name: String,
+    pub(super) server_version: String,
+    timeout: Duration,
+}
+
+impl Wire {
+    /// Connects and logs in.
+    pub async fn connect(config: &MysqlConfig, endpoint: &Endpoint) -> Result<Wire> {
+        let shown = format!("{} ({endpoint})", config.name);
+        match timeout(config.connect_timeout, Self::open(config, endpoint, &shown)).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::new(Code::Unreachable, format!("{shown} did not answer within {:?}", config.connect_timeout))),
+        }
+    }
+
+    async fn open(config: &MysqlConfig, endpoint: &Endpoint, shown: &str) -> Result<Wire> {
+        let socket = TcpStream::connect((endpoint.host.as_str(), endpoint.port))
+            .await
+            .map_err(|e| Error::new(Code::Unreachable, format!("{shown} cannot be reached")).cause(e))?;
+        socket.set_nodelay(true).map_err(broken)?;
+        let mut packets = Packets::new(Socket::Plain(socket));
+        let first = packets.receive().await?;
+        if first.first() == Some(&0xff) {
+            return Err(server_error(shown, "connecting", &ServerError::parse(&first)?));
+        }
+        let greeting = Greeting::parse(&first)?;
+        if let Some(tls) = &config.tls {
+            packets = encrypt(packets, &greeting, client_config(&config.name, tls)?, &endpoint.host, shown).await?;
+        }
+        let mut login = Login {
+            connection: shown,
+            password: &config.password,
+            plugin: greeting.plugin.clone(),
+            nonce: greeting.nonce.clone(),
+        };
+        let proof = login.first_proof(packets.encrypted());
+        let capabilities = capabilities(greeting.capabilities, config.tls.is_some());
+        packets.send(&response(capabilities, &config.user, &proof, &login.plugin)).await?;
+        login.finish(&mut packets).await?;
+        let server_version = greeting.server_version;
+        Ok(Wire { packets, name: shown.to_owned(), server_version, timeout: config.request_timeout })
+    }
+
+    /// What the server calls its version in the greeting.
+    pub fn server_version(&self) -> &str {
+        &self.server_version
+    }
+
+    /// Runs a statement that answers OK.
+    pub async fn execute(&mut self, sql: &str) -> Result<()> {
+        self.query(sql).await.map(|_| ())
+    }
+
+    /// Runs a statement and reads its small result as text; no rows for a statement without a result.
+    pub async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+        match timeout(self.timeout, self.run(sql)).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::new(Code::Interrupted, format!("{}: no answer within {:?}", self.name, self.timeout))),
+        }
+    }
+
+    async fn run(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+        self.packets.begin_command();
+        self.packets.send(&[&[COM_QUERY], sql.as_bytes()].concat()).await?;
+        let first = self.reply(sql).await?;
+        let mut rows = Vec::new();
+        if is_ok(&first) {
+            return Ok(rows);
+        }
+        if first.first() == Some(&0xfb) {
+            return Err(protocol("the server asks for a local file"));
+        }
+        // Column definitions up to the first EOF, rows up to the second.
+        while !is_eof(&self.reply(sql).await?) {}
+        loop {
+            let packet = self.reply(sql).await?;
+            if is_eof(&packet) {
+                return Ok(rows);
+            }
+            if rows.len() == MAX_ROWS {
+                return Err(protocol("a result of too many rows"));
+            }
+            rows.push(text_row(&packet)?);
+        }
+    }
+
+    async fn reply(&mut self, doing: &str) -> Result<Bytes> {
+        let packet = self.packets.receive().await?;
+        if packet.first() == Some(&0xff) {
+            return Err(server_error(&self.name, doing, &ServerError::parse(&packet)?));
+        }
+        Ok(packet)
+    }
+}
+
+/// Asks for TLS and shakes hands.
+async fn encrypt(
+    mut packets: Packets,
+    greeting: &Greeting,
+    config: Arc<rustls::ClientConfig>,
+    host: &str,
+    shown: &str,
+) -> Result<Packets> {
+    if greeting.capabilities & capability::SSL == 0 {
+        return Err(Error::new(Code::Tls, format!("{shown}: the server has no TLS"))
+            .fix("give the server a certificate (ssl_cert, ssl_key), or remove tls from the connection"));
+    }
+    packets.send(&response_head(capabilities(greeting.capabilities, true))).await?;
+    let sequence = packets.sequence();
+    let Socket::Plain(socket) = packets.into_socket()? else { return Err(protocol("TLS twice")) };
+    let host = ServerName::try_from(host.to_owned())
+        .map_err(|e| Error::new(Code::Tls, format!("{shown}: no name to check the certificate against")).cause(e))?;
+    let stream = TlsConnector::from(config).connect(host, socket).await.map_err(|e| {
+        let code = match e.kind() {
+            std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput => Code::Tls,
+            _ => Code::Interrupted,
+        };
+        Error::new(code, format!("{shown}: the TLS handshake failed")).cause(e)
+    })?;
+    let mut packets = Packets::new(Socket::Tls(Box::new(stream)));
+    packets.set_sequence(sequence);
+    Ok(packets)
+}

@@ -1,0 +1,5 @@
+//! The MySQL source against real servers: streams, restarts, DDL, reads beside the stream. Each test has a database of its
+//! own and runs on every server that it names.
+
+mod order;
+mod support;
