@@ -4,7 +4,6 @@ use super::cursor::Cursor;
 use crate::mysql::codec::decimal::packed_len;
 use syncline_engine::error::Result;
 
-pub const DECIMAL_OLD: u8 = 0;
 pub const TINY: u8 = 1;
 pub const SHORT: u8 = 2;
 pub const LONG: u8 = 3;
@@ -124,7 +123,7 @@ pub fn width(kind: u8, meta: u16) -> Option<Width> {
 
 /// Types that the signedness bitmap counts.
 pub fn is_numeric(kind: u8) -> bool {
-    matches!(kind, TINY | SHORT | INT24 | LONG | LONGLONG | NEWDECIMAL | FLOAT | DOUBLE)
+    matches!(kind, TINY | SHORT | INT24 | LONG | LONGLONG | NEWDECIMAL | FLOAT | DOUBLE | YEAR)
 }
 
 /// Types that the character set fields count.

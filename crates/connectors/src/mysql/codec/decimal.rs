@@ -111,11 +111,12 @@ impl Text<'_> {
     }
 }
 
-/// The server's text of a decimal, if it is one: digits with at most one point and a sign.
+/// The server's text of a decimal, if it is one: digits with at most one point and a sign. ZEROFILL's zeros are cut off.
 pub fn exact(text: &[u8]) -> Option<&str> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     let fits = digits.iter().all(|b| b.is_ascii_digit() || *b == b'.')
         && digits.first().is_some_and(u8::is_ascii_digit)
         && digits.iter().filter(|b| **b == b'.').count() <= 1;
-    fits.then(|| std::str::from_utf8(text).ok()).flatten()
+    let zeros = text.iter().zip(text.iter().skip(1)).take_while(|(a, b)| **a == b'0' && b.is_ascii_digit()).count();
+    fits.then(|| std::str::from_utf8(&text[zeros..]).ok()).flatten()
 }

@@ -13,7 +13,6 @@ const MAX_DEPTH: usize = 128;
 mod kind {
     pub const SMALL_OBJECT: u8 = 0x00;
     pub const LARGE_OBJECT: u8 = 0x01;
-    pub const SMALL_ARRAY: u8 = 0x02;
     pub const LARGE_ARRAY: u8 = 0x03;
     pub const LITERAL: u8 = 0x04;
     pub const INT16: u8 = 0x05;

@@ -1,0 +1,145 @@
+//! Rows of one table both ways: through a SELECT and through the binlog.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use syncline_connectors::mysql::binlog::{
+    BinlogFormat, Decoder, Event, EventBody, Place, RowOperation, TableMap,
+};
+use syncline_connectors::mysql::codec::{ColumnDetail, RowReader, select_list};
+use syncline_engine::error::Result;
+use syncline_engine::json::write_value;
+use syncline_engine::packed;
+use syncline_engine::row::{RowFormat, RowVisitor};
+use syncline_engine::value::{OwnedValue, Value};
+
+use super::dump;
+use super::servers::Session;
+
+/// A row's values; `None` where the image lacks the column.
+pub type Row = Vec<Option<OwnedValue>>;
+
+struct Collect(Row);
+
+impl RowVisitor for Collect {
+    fn wants(&self, _: usize) -> bool {
+        true
+    }
+    fn value(&mut self, column: usize, value: Value<'_>) -> Result<()> {
+        self.0[column] = Some(value.to_owned());
+        Ok(())
+    }
+}
+
+pub fn read(format: &dyn RowFormat, image: &[u8], columns: usize) -> Result<Row> {
+    let mut collect = Collect(vec![None; columns]);
+    format.visit(image, &mut collect)?;
+    Ok(collect.0)
+}
+
+/// The rows of a table as a SELECT reads them, through the engine's packed row.
+pub async fn selected(session: &mut Session, table: &str, details: &[ColumnDetail]) -> Vec<Row> {
+    let list: Vec<String> = details.iter().map(select_list).collect();
+    let sql = format!("SELECT {} FROM `{table}` ORDER BY 1", list.join(", "));
+    let mut reader = RowReader::new(details);
+    let mut rows = Vec::new();
+    for row in session.select(&sql).await {
+        let mut writer = packed::Writer::new();
+        reader
+            .read(&row, |value| {
+                writer.push(value);
+                Ok(())
+            })
+            .unwrap_or_else(|e| panic!("{:?} {table}: {e}", session.server));
+        rows.push(read(&*packed::format(), &writer.finish(), details.len()).unwrap());
+    }
+    rows
+}
+
+/// One row event's row.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    pub operation: RowOperation,
+    pub before: Option<Row>,
+    pub after: Option<Row>,
+    pub offsets: (Option<u64>, Option<u64>),
+}
+
+/// Decodes events, payloads opened, and answers every event with the rows' place.
+pub fn decode(events: &[Bytes]) -> Vec<(Event, Place)> {
+    let mut decoder = Decoder::new(true);
+    let mut decoded = Vec::new();
+    for bytes in events {
+        let event = decoder.decode(bytes).unwrap_or_else(|e| panic!("{e}: {:02x?}", &bytes[..bytes.len().min(64)]));
+        let start = u64::from(event.header.end_position).saturating_sub(u64::from(event.header.size));
+        if let EventBody::Payload(payload) = &event.body {
+            let place = Place::compressed(start, event.header.size);
+            let mut inner = payload.open().unwrap();
+            while let Some(bytes) = inner.next_event().unwrap() {
+                decoded.push((decoder.decode_inner(&bytes).unwrap(), place.clone()));
+            }
+            decoded.push((event, place));
+            continue;
+        }
+        let compressed = matches!(&event.body, EventBody::Rows(rows) if rows.compressed);
+        let place = if compressed { Place::compressed(start, event.header.size) } else { Place::plain(start) };
+        decoded.push((event, place));
+    }
+    decoded
+}
+
+/// The rows of a table that the binlog brings.
+pub fn logged(session: &Session, from: &(String, u64), table: &str, details: &[ColumnDetail]) -> Vec<Logged> {
+    try_logged(session, from, table, details).unwrap_or_else(|e| panic!("{:?} {table}: {e}", session.server))
+}
+
+pub fn try_logged(
+    session: &Session,
+    from: &(String, u64),
+    table: &str,
+    details: &[ColumnDetail],
+) -> Result<Vec<Logged>> {
+    let events = dump::events(session.server, from);
+    let mut maps: HashMap<u64, Arc<TableMap>> = HashMap::new();
+    let mut rows = Vec::new();
+    for (event, mut place) in decode(&events) {
+        match event.body {
+            EventBody::TableMap { table_id, map } => {
+                maps.insert(table_id, map);
+            }
+            EventBody::Rows(event) if !event.is_dummy() => {
+                let map = &maps[&event.table_id];
+                if map.table != table || map.database != session.database {
+                    continue;
+                }
+                let format = BinlogFormat::new(map, details)?;
+                for images in event.rows(map, &mut place)? {
+                    let images = images?;
+                    let row = |image: &Option<_>, layout: Option<&_>| -> Result<Option<Row>> {
+                        let Some(image): &Option<syncline_connectors::mysql::binlog::Image> = image else {
+                            return Ok(None);
+                        };
+                        read(&*format.with_layout(layout.unwrap()), &image.bytes, details.len()).map(Some)
+                    };
+                    rows.push(Logged {
+                        operation: event.operation,
+                        before: row(&images.before, event.before())?,
+                        after: row(&images.after, event.after())?,
+                        offsets: (images.before.map(|i| i.offset), images.after.map(|i| i.offset)),
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(rows)
+}
+
+/// The canonical JSON of a value.
+pub fn json(value: &Option<OwnedValue>) -> String {
+    let Some(value) = value else { return "absent".to_owned() };
+    let mut out = Vec::new();
+    write_value(&mut out, value.borrow());
+    String::from_utf8(out).unwrap()
+}
