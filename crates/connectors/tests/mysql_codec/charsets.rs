@@ -65,11 +65,15 @@ async fn compare(session: &mut Session, charset: &str, kind: &str) {
     let server = session.server;
     let name = if charset == "utf8mb3" { "utf8" } else { charset };
     let table = format!("{charset}_{kind}");
-    session.run(format!("CREATE TABLE {table} (id int PRIMARY KEY, v varchar(8) CHARACTER SET {name})")).await;
+    session
+        .run(format!("CREATE TABLE {table} (id int PRIMARY KEY, v varchar(8) CHARACTER SET {name})"))
+        .await;
     let from = session.position().await;
     let source = if kind == "unicode" { "CONVERT(b USING utf16)" } else { "b" };
     session
-        .run(format!("INSERT IGNORE INTO {table} SELECT id, CONVERT({source} USING {name}) FROM raw_{kind} ORDER BY id"))
+        .run(format!(
+            "INSERT IGNORE INTO {table} SELECT id, CONVERT({source} USING {name}) FROM raw_{kind} ORDER BY id"
+        ))
         .await;
     let details = details(session, &table).await;
     let rows = logged(session, &from, &table, &details);
@@ -130,7 +134,8 @@ async fn collation_ids_are_known() {
     for server in [Server::MariaDb, Server::MySql, Server::MySql56] {
         let mut session = Session::new(server).await;
         let table = if server.is_mariadb() { "collation_character_set_applicability" } else { "collations" };
-        let sql = format!("SELECT id, character_set_name FROM information_schema.{table} WHERE id IS NOT NULL");
+        let sql =
+            format!("SELECT id, character_set_name FROM information_schema.{table} WHERE id IS NOT NULL");
         let ids: Vec<(u32, String)> = session.conn.query(sql).await.unwrap();
         assert!(ids.len() > 200, "{server:?}");
         for (id, name) in ids {

@@ -60,7 +60,10 @@ fn integers() -> Vec<Case> {
 
 fn numbers() -> Vec<Case> {
     let mut cases = vec![
-        case("float", &["0 => 0.0", "-1.5 => -1.5", "3.402823466e38", "1.175494351e-38", "0.1 => 0.1", "16777217"]),
+        case(
+            "float",
+            &["0 => 0.0", "-1.5 => -1.5", "3.402823466e38", "1.175494351e-38", "0.1 => 0.1", "16777217"],
+        ),
         case("float(7,3)", &["1234.567", "-0.001"]),
         case("float unsigned", &["0.1 => 0.1"]),
         case(
@@ -70,8 +73,13 @@ fn numbers() -> Vec<Case> {
         case("double(20,5)", &["1.5 => 1.5"]),
         case(
             "decimal(10,2)",
-            &["0 => \"0.00\"", "-0.01 => \"-0.01\"", "12.5 => \"12.50\"", "99999999.99 => \"99999999.99\"",
-              "-99999999.99 => \"-99999999.99\""],
+            &[
+                "0 => \"0.00\"",
+                "-0.01 => \"-0.01\"",
+                "12.5 => \"12.50\"",
+                "99999999.99 => \"99999999.99\"",
+                "-99999999.99 => \"-99999999.99\"",
+            ],
         ),
         case("decimal(5,5)", &["0.00001 => \"0.00001\"", "-0.99999 => \"-0.99999\"", "0 => \"0.00000\""]),
         case("decimal(1,0)", &["9 => \"9\"", "-9 => \"-9\""]),
@@ -166,8 +174,14 @@ fn texts() -> Vec<Case> {
     cases.push(case("longtext character set utf8mb4", &["repeat('x', 70000)", "repeat('ß', 300000)"]));
     cases.push(case(
         "enum('a','it''s','b\\\\s','with, comma','é€') character set utf8mb4",
-        &["'a' => \"a\"", "'it''s' => \"it's\"", "3 => \"b\\\\s\"", "4 => \"with, comma\"", "5 => \"é€\"",
-          "'nothing' => \"\""],
+        &[
+            "'a' => \"a\"",
+            "'it''s' => \"it's\"",
+            "3 => \"b\\\\s\"",
+            "4 => \"with, comma\"",
+            "5 => \"é€\"",
+            "'nothing' => \"\"",
+        ],
     ));
     cases.push(case("enum('é','ü') character set latin1", &["2 => \"ü\""]));
     let many: Vec<String> = (1..=300).map(|n| format!("'l{n}'")).collect();
@@ -177,15 +191,24 @@ fn texts() -> Vec<Case> {
         &["'' => []", "'x' => [\"x\"]", "'é€,x' => [\"x\",\"é€\"]", "15 => [\"x\",\"y\",\"it's\",\"é€\"]"],
     ));
     let many: Vec<String> = (1..=64).map(|n| format!("'s{n}'")).collect();
-    let values = ["'s64' => [\"s64\"]", "'s1,s33,s64' => [\"s1\",\"s33\",\"s64\"]", "18446744073709551615", "''"];
+    let values =
+        ["'s64' => [\"s64\"]", "'s1,s33,s64' => [\"s1\",\"s33\",\"s64\"]", "18446744073709551615", "''"];
     cases.push(case(&format!("set({})", many.join(",")), &values));
     cases
 }
 
 fn bytes() -> Vec<Case> {
     let mut cases = vec![
-        case("binary(4)", &["x'01' => \"AQAAAA==\"", "x'00000000' => \"AAAAAA==\"", "'' => \"AAAAAA==\"",
-            "x'deadbeef' => \"3q2+7w==\"", "x'01002000' => \"AQAgAA==\""]),
+        case(
+            "binary(4)",
+            &[
+                "x'01' => \"AQAAAA==\"",
+                "x'00000000' => \"AAAAAA==\"",
+                "'' => \"AAAAAA==\"",
+                "x'deadbeef' => \"3q2+7w==\"",
+                "x'01002000' => \"AQAgAA==\"",
+            ],
+        ),
         case("binary(255)", &["x'ff00'", "repeat(x'20', 255)"]),
         case("varbinary(10)", &["x'0100' => \"AQA=\"", "'' => \"\"", "x'2000'"]),
         case("varbinary(500)", &["repeat(x'ab', 500)"]),
@@ -273,12 +296,17 @@ fn mariadb() -> Vec<Case> {
                 "'null' => null",
             ],
         ),
-        case("varchar(3000) compressed character set utf8mb4", &["''", "'short' => \"short\"", "repeat('aä', 1000)"]),
+        case(
+            "varchar(3000) compressed character set utf8mb4",
+            &["''", "'short' => \"short\"", "repeat('aä', 1000)"],
+        ),
         case("text compressed character set latin1", &["'é' => \"é\"", "repeat('aé', 1000)"]),
         case("longblob compressed", &["x'00' => \"AA==\"", "repeat(x'0102', 100000)"]),
         case("varbinary(1000) compressed", &["repeat(x'0102', 400)"]),
-        case("longtext compressed character set utf8mb4 check (json_valid(v))",
-            &["concat('[', repeat('1, ', 300), '2]')"]),
+        case(
+            "longtext compressed character set utf8mb4 check (json_valid(v))",
+            &["concat('[', repeat('1, ', 300), '2]')"],
+        ),
     ]
 }
 

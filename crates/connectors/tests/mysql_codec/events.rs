@@ -14,7 +14,9 @@ use super::rows::{decode, logged, selected, try_logged};
 use super::servers::{Server, Session};
 
 fn bodies(session: &Session, from: &(String, u64)) -> Vec<Event> {
-    decode(&dump::events(session.server, from)).into_iter().map(|(event, _)| event).collect()
+    let mut events = Vec::new();
+    decode(&dump::events(session.server, from), |event, _| events.push(event));
+    events
 }
 
 fn gtids(events: &[Event]) -> Vec<&GtidEvent> {
@@ -58,7 +60,8 @@ async fn whole_files_decode_with_all_their_events() {
             EventBody::GtidList(position) => Some(position.to_string()),
             _ => None,
         });
-        assert!(before.is_some(), "{server:?}");
+        // MySQL 5.6 writes it with gtid_mode=ON only.
+        assert!(before.is_some() || server == Server::MySql56, "{server:?}");
         session.drop_database().await;
     }
 }
@@ -73,7 +76,8 @@ async fn mysql_gtids_are_those_of_the_server() {
         session.run("SET gtid_next = 'AUTOMATIC:syncline_tag'").await;
         session.run("INSERT INTO t VALUES (2)").await;
         session.run("SET gtid_next = 'AUTOMATIC'").await;
-        let executed: String = session.conn.query_first("SELECT @@global.gtid_executed").await.unwrap().unwrap();
+        let executed: String =
+            session.conn.query_first("SELECT @@global.gtid_executed").await.unwrap().unwrap();
         let executed = GtidSet::parse(&executed).unwrap();
         let events = bodies(&session, &from);
         let gtids = gtids(&events);
@@ -87,11 +91,13 @@ async fn mysql_gtids_are_those_of_the_server() {
             assert!(event.transaction_length.is_some_and(|n| n > 50), "{event:?}");
         }
         assert!(tagged >= 1, "{server:?}");
-        let ours = gtids.iter().filter(|e| matches!(&e.id, GtidKind::MySql(g) if executed.contains(g))).count();
+        let ours =
+            gtids.iter().filter(|e| matches!(&e.id, GtidKind::MySql(g) if executed.contains(g))).count();
         assert!(ours >= 3, "{server:?}");
         // The server's own algebra agrees with ours, tags and all.
         let text = executed.to_string();
-        let again: String = session.conn.exec_first("SELECT GTID_SUBTRACT(?, '')", (&text,)).await.unwrap().unwrap();
+        let again: String =
+            session.conn.exec_first("SELECT GTID_SUBTRACT(?, '')", (&text,)).await.unwrap().unwrap();
         assert_eq!(again.replace(['\n', ' '], ""), text, "{server:?}");
         session.drop_database().await;
     }
@@ -138,7 +144,10 @@ async fn compressed_transactions_give_the_same_rows() {
     let rows = logged(&session, &from, "t", &details);
     assert_eq!(rows.len(), 120);
     let offsets: Vec<u64> = rows.iter().flat_map(|r| [r.offsets.0, r.offsets.1]).flatten().collect();
-    assert!(offsets.is_sorted_by(|a, b| a < b) && offsets[0] >= from.1 && offsets[119] < end.1, "{offsets:?}");
+    assert!(
+        offsets.is_sorted_by(|a, b| a < b) && offsets[0] >= from.1 && offsets[119] < end.1,
+        "{offsets:?}"
+    );
     let mut last: Vec<_> = rows[..80].iter().chain(&rows[80..]).map(|r| r.after.clone().unwrap()).collect();
     last.drain(..80).for_each(drop);
     let read = selected(&mut session, "t", &details).await;
@@ -151,7 +160,8 @@ async fn mariadb_compressed_events_give_the_same_rows() {
     let mut session = Session::new(Server::MariaDbFull).await;
     session.run("CREATE TABLE t (id int PRIMARY KEY, v text)").await;
     let from = session.position().await;
-    let min: u32 = session.conn.query_first("SELECT @@global.log_bin_compress_min_len").await.unwrap().unwrap();
+    let min: u32 =
+        session.conn.query_first("SELECT @@global.log_bin_compress_min_len").await.unwrap().unwrap();
     session.run("SET GLOBAL log_bin_compress_min_len = 10, GLOBAL log_bin_compress = ON").await;
     session.run("INSERT INTO t VALUES (1, repeat('ab', 20000)), (2, 'c')").await;
     session.run("UPDATE t SET v = concat(v, 'd')").await;
@@ -160,7 +170,7 @@ async fn mariadb_compressed_events_give_the_same_rows() {
     session.run(format!("SET GLOBAL log_bin_compress = OFF, GLOBAL log_bin_compress_min_len = {min}")).await;
     let events = bodies(&session, &from);
     let compressed = events.iter().filter(|e| matches!(&e.body, EventBody::Rows(r) if r.compressed)).count();
-    assert_eq!(compressed, 3);
+    assert!(compressed >= 3, "{compressed}");
     let statements = events.iter().filter_map(|e| match &e.body {
         EventBody::Query(query) if e.header.event_type == 165 => Some(query.text().into_owned()),
         _ => None,
@@ -221,7 +231,9 @@ async fn xa_transactions_are_recognised() {
         });
         assert!(prepared.is_some_and(|p| !p.one_phase), "{server:?}");
         let commit = events.iter().find_map(|e| match &e.body {
-            EventBody::Query(q) if q.text().starts_with("XA COMMIT") && Xid::parse(&q.text()) == Some(xid.clone()) => {
+            EventBody::Query(q)
+                if q.text().starts_with("XA COMMIT") && Xid::parse(&q.text()) == Some(xid.clone()) =>
+            {
                 Some(q.text().into_owned())
             }
             _ => None,
@@ -244,7 +256,11 @@ async fn statements_bring_their_settings() {
         let from = session.position().await;
         session.run("CREATE TABLE \"t\" (id int PRIMARY KEY) COMMENT 'größe'").await;
         session.conn.query_drop(b"SET NAMES latin1".as_slice()).await.unwrap();
-        session.conn.query_drop(b"CREATE TABLE l (id int PRIMARY KEY) COMMENT 'gr\xf6\xdfe'".as_slice()).await.unwrap();
+        session
+            .conn
+            .query_drop(b"CREATE TABLE l (id int PRIMARY KEY) COMMENT 'gr\xf6\xdfe'".as_slice())
+            .await
+            .unwrap();
         session.run("SET NAMES utf8mb4").await;
         session.run("SET sql_mode = ''").await;
         session.run("SET binlog_format = STATEMENT").await;
@@ -261,9 +277,13 @@ async fn statements_bring_their_settings() {
         let create = queries.iter().find(|q| q.text().contains("\"t\"")).unwrap();
         assert!(create.text().contains("größe"), "{server:?}");
         assert_eq!(create.sql_mode.unwrap() & 4, 4, "{server:?}");
-        assert!(queries.iter().any(|q| q.text().contains("TABLE l") && q.text().contains("größe")), "{server:?}");
+        assert!(
+            queries.iter().any(|q| q.text().contains("TABLE l") && q.text().contains("größe")),
+            "{server:?}"
+        );
         assert!(queries.iter().any(|q| q.text().starts_with("INSERT INTO \n t")), "{server:?}");
-        let context = bodies(&session, &from).iter().filter(|e| matches!(e.body, EventBody::StatementContext)).count();
+        let context =
+            bodies(&session, &from).iter().filter(|e| matches!(e.body, EventBody::StatementContext)).count();
         assert!(context >= 2, "{server:?}: user variable and random seed");
         session.drop_database().await;
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use syncline_connectors::mysql::binlog::{
-    BinlogFormat, Decoder, Event, EventBody, Place, RowOperation, TableMap,
+    BinlogFormat, Decoder, Event, EventBody, Image, Layout, Place, RowOperation, RowsEvent, TableMap,
 };
 use syncline_connectors::mysql::codec::{ColumnDetail, RowReader, select_list};
 use syncline_engine::error::Result;
@@ -66,27 +66,25 @@ pub struct Logged {
     pub offsets: (Option<u64>, Option<u64>),
 }
 
-/// Decodes events, payloads opened, and answers every event with the rows' place.
-pub fn decode(events: &[Bytes]) -> Vec<(Event, Place)> {
+/// Decodes events, payloads opened, and hands each with its place to `take`.
+pub fn decode(events: &[Bytes], mut take: impl FnMut(Event, &mut Place)) {
     let mut decoder = Decoder::new(true);
-    let mut decoded = Vec::new();
     for bytes in events {
-        let event = decoder.decode(bytes).unwrap_or_else(|e| panic!("{e}: {:02x?}", &bytes[..bytes.len().min(64)]));
+        let event =
+            decoder.decode(bytes).unwrap_or_else(|e| panic!("{e}: {:02x?}", &bytes[..bytes.len().min(64)]));
         let start = u64::from(event.header.end_position).saturating_sub(u64::from(event.header.size));
         if let EventBody::Payload(payload) = &event.body {
-            let place = Place::compressed(start, event.header.size);
+            let mut place = Place::compressed(start, event.header.size);
             let mut inner = payload.open().unwrap();
             while let Some(bytes) = inner.next_event().unwrap() {
-                decoded.push((decoder.decode_inner(&bytes).unwrap(), place.clone()));
+                take(decoder.decode_inner(&bytes).unwrap(), &mut place);
             }
-            decoded.push((event, place));
-            continue;
         }
         let compressed = matches!(&event.body, EventBody::Rows(rows) if rows.compressed);
-        let place = if compressed { Place::compressed(start, event.header.size) } else { Place::plain(start) };
-        decoded.push((event, place));
+        let mut place =
+            if compressed { Place::compressed(start, event.header.size) } else { Place::plain(start) };
+        take(event, &mut place);
     }
-    decoded
 }
 
 /// The rows of a table that the binlog brings.
@@ -103,37 +101,44 @@ pub fn try_logged(
     let events = dump::events(session.server, from);
     let mut maps: HashMap<u64, Arc<TableMap>> = HashMap::new();
     let mut rows = Vec::new();
-    for (event, mut place) in decode(&events) {
-        match event.body {
-            EventBody::TableMap { table_id, map } => {
-                maps.insert(table_id, map);
-            }
-            EventBody::Rows(event) if !event.is_dummy() => {
-                let map = &maps[&event.table_id];
-                if map.table != table || map.database != session.database {
-                    continue;
-                }
-                let format = BinlogFormat::new(map, details)?;
-                for images in event.rows(map, &mut place)? {
-                    let images = images?;
-                    let row = |image: &Option<_>, layout: Option<&_>| -> Result<Option<Row>> {
-                        let Some(image): &Option<syncline_connectors::mysql::binlog::Image> = image else {
-                            return Ok(None);
-                        };
-                        read(&*format.with_layout(layout.unwrap()), &image.bytes, details.len()).map(Some)
-                    };
-                    rows.push(Logged {
-                        operation: event.operation,
-                        before: row(&images.before, event.before())?,
-                        after: row(&images.after, event.after())?,
-                        offsets: (images.before.map(|i| i.offset), images.after.map(|i| i.offset)),
-                    });
-                }
-            }
-            _ => {}
+    let mut failure = Ok(());
+    decode(&events, |event, place| match event.body {
+        EventBody::TableMap { table_id, map } => {
+            maps.insert(table_id, map);
         }
+        EventBody::Rows(event) if !event.is_dummy() && failure.is_ok() => {
+            let map = &maps[&event.table_id];
+            if map.table == table && map.database == session.database {
+                failure = read_rows(&event, map, place, details, &mut rows);
+            }
+        }
+        _ => {}
+    });
+    failure.map(|()| rows)
+}
+
+fn read_rows(
+    event: &RowsEvent,
+    map: &Arc<TableMap>,
+    place: &mut Place,
+    details: &[ColumnDetail],
+    rows: &mut Vec<Logged>,
+) -> Result<()> {
+    let format = BinlogFormat::new(map, details)?;
+    let row = |image: &Option<Image>, layout: Option<&Layout>| -> Result<Option<Row>> {
+        let Some(image) = image else { return Ok(None) };
+        read(&*format.with_layout(layout.unwrap()), &image.bytes, details.len()).map(Some)
+    };
+    for images in event.rows(map, place)? {
+        let images = images?;
+        rows.push(Logged {
+            operation: event.operation,
+            before: row(&images.before, event.before())?,
+            after: row(&images.after, event.after())?,
+            offsets: (images.before.map(|i| i.offset), images.after.map(|i| i.offset)),
+        });
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// The canonical JSON of a value.

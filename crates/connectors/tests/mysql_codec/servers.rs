@@ -35,8 +35,9 @@ impl Server {
 
     pub fn url(self) -> String {
         let name = self.variable();
-        std::env::var(name)
-            .unwrap_or_else(|_| panic!("{name} is not set: tests/services/services.sh start, then eval its env"))
+        std::env::var(name).unwrap_or_else(|_| {
+            panic!("{name} is not set: tests/services/services.sh start, then eval its env")
+        })
     }
 
     pub fn is_mariadb(self) -> bool {

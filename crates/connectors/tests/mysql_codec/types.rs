@@ -84,7 +84,8 @@ async fn mysql_5_6_reads_what_it_streams() {
 async fn updates_and_deletes_bring_both_images() {
     for server in Server::ALL {
         let mut session = Session::new(server).await;
-        let columns: Vec<String> = (0..40).map(|n| format!("c{n} {}", ["int", "varchar(20)", "date"][n % 3])).collect();
+        let columns: Vec<String> =
+            (0..40).map(|n| format!("c{n} {}", ["int", "varchar(20)", "date"][n % 3])).collect();
         session.run(format!("CREATE TABLE wide (id int PRIMARY KEY, {})", columns.join(", "))).await;
         let from = session.position().await;
         session.run("INSERT INTO wide (id, c0, c1, c39) VALUES (1, 5, 'x', 7), (2, 6, 'y', 8)").await;

@@ -46,6 +46,7 @@ fn sjis_len(bytes: &[u8]) -> usize {
 fn euc_jp_len(bytes: &[u8]) -> usize {
     match bytes[0] {
         0x8f => 3,
+        0x8e if !bytes.get(1).is_some_and(|b| (0xa1..=0xdf).contains(b)) => 1,
         0x8e | 0xa1..=0xfe => 2,
         _ => 1,
     }
@@ -88,7 +89,8 @@ impl Double {
 
     fn differing(&self, unit: &[u8]) -> Option<char> {
         if unit.len() < 2 || self.runs.is_empty() {
-            return None;
+            // Half a character; what MySQL's EUC-JP has as one byte is nothing either.
+            return (unit.len() == 1 && !unit.is_ascii() && std::ptr::eq(self.web, EUC_JP)).then_some('?');
         }
         let code = unit.iter().fold(0u32, |code, b| code << 8 | u32::from(*b));
         let run = self.runs.get(self.runs.partition_point(|run| run.1 < code))?;
@@ -104,13 +106,20 @@ impl Double {
         while !bytes.is_empty() {
             let room = decoder.max_utf8_buffer_length_without_replacement(bytes.len());
             out.reserve(room.unwrap_or(bytes.len()));
+            let begin = bytes;
             let (result, read) = decoder.decode_to_string_without_replacement(bytes, out, true);
             bytes = &bytes[read..];
             match result {
                 DecoderResult::InputEmpty => return,
                 DecoderResult::OutputFull => {}
+                // The web reads the second half again if it is ASCII, the servers pass over the whole character.
                 DecoderResult::Malformed(..) => {
                     out.push('?');
+                    let mut end = 0;
+                    while end < read {
+                        end += (self.len)(&begin[end..]);
+                    }
+                    bytes = &begin[end.min(begin.len())..];
                     decoder = self.web.new_decoder_without_bom_handling();
                 }
             }

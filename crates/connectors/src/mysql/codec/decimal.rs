@@ -1,7 +1,9 @@
 //! MySQL's packed decimals as exact text, as many digits after the point as the column's scale.
 
-/// The longest text: 65 digits, sign, point, a leading zero.
-pub const MAX_TEXT: usize = 70;
+/// The longest text: 81 digits (a column has at most 65, inside JSON the server counts a leading one more), sign, point,
+/// a leading zero.
+pub const MAX_TEXT: usize = 88;
+const MAX_PRECISION: u8 = 81;
 
 /// Bytes of a group's digits, by their count.
 const GROUP_BYTES: [usize; 10] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
@@ -17,7 +19,7 @@ pub fn packed_len(precision: u8, scale: u8) -> Option<usize> {
 
 /// Writes the text of `packed`, which must be as long as [`packed_len`] says. `None` if the bytes are no decimal.
 pub fn text<'a>(packed: &[u8], precision: u8, scale: u8, out: &'a mut [u8; MAX_TEXT]) -> Option<&'a str> {
-    if precision > 65 || packed_len(precision, scale)? != packed.len() || packed.is_empty() {
+    if precision > MAX_PRECISION || packed_len(precision, scale)? != packed.len() || packed.is_empty() {
         return None;
     }
     let whole = usize::from(precision - scale);
@@ -117,6 +119,7 @@ pub fn exact(text: &[u8]) -> Option<&str> {
     let fits = digits.iter().all(|b| b.is_ascii_digit() || *b == b'.')
         && digits.first().is_some_and(u8::is_ascii_digit)
         && digits.iter().filter(|b| **b == b'.').count() <= 1;
-    let zeros = text.iter().zip(text.iter().skip(1)).take_while(|(a, b)| **a == b'0' && b.is_ascii_digit()).count();
+    let zeros =
+        text.iter().zip(text.iter().skip(1)).take_while(|(a, b)| **a == b'0' && b.is_ascii_digit()).count();
     fits.then(|| std::str::from_utf8(&text[zeros..]).ok()).flatten()
 }

@@ -9,6 +9,9 @@ use super::{decimal, temporal};
 /// The server's own limit is 100.
 const MAX_DEPTH: usize = 128;
 
+/// Bytes that make a line of base64.
+const BASE64_LINE: usize = 57;
+
 /// Types of values.
 mod kind {
     pub const SMALL_OBJECT: u8 = 0x00;
@@ -201,7 +204,11 @@ impl Writer<'_> {
                 self.out.push_str("\"base64:type");
                 self.out.push_str(itoa::Buffer::new().format(column_type));
                 self.out.push(':');
-                STANDARD.encode_string(data, self.out);
+                // The server breaks its base64 into lines of 76 characters, and escapes the breaks.
+                for (n, line) in data.chunks(BASE64_LINE).enumerate() {
+                    self.out.push_str(if n > 0 { "\\n" } else { "" });
+                    STANDARD.encode_string(line, self.out);
+                }
                 self.out.push('"');
             }
         }

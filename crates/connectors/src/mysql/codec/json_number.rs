@@ -34,12 +34,12 @@ fn split(text: &str) -> (String, i32) {
     (digits, whole.len() as i32 - leading as i32 + exponent)
 }
 
-/// The servers' limit for plain numbers on both sides of the point.
+/// The servers' limit for plain numbers: so many zeros on either side of the digits' end.
 const MAX_PLAIN: i32 = 15;
 
 fn write(digits: &str, point: i32, out: &mut String) {
     let len = digits.len() as i32;
-    if point < -MAX_PLAIN + 1 || point > MAX_PLAIN {
+    if point < -MAX_PLAIN + 1 || (point > MAX_PLAIN && len <= point) {
         let (first, rest) = digits.split_at(1);
         out.push_str(first);
         if !rest.is_empty() {
