@@ -63,8 +63,8 @@ pub fn inet6<'a>(bytes: &[u8], out: &'a mut String) -> Option<&'a str> {
 fn longest_zeros(groups: &[u16; 8]) -> (usize, usize) {
     let mut best = (0, 0);
     let mut begin = 0;
-    for n in 0..8 {
-        if groups[n] != 0 {
+    for (n, group) in groups.iter().enumerate() {
+        if *group != 0 {
             begin = n + 1;
         } else if n + 1 - begin > best.1 {
             best = (begin, n + 1 - begin);
