@@ -88,10 +88,12 @@ pub struct Commit {
     pub counts: Vec<(CountKey, Counts)>,
     /// Chunks that a sink now holds.
     pub chunks: Vec<(String, ChunkKey)>,
-    /// Dead letters that are settled (overtaken by a newer row, or redriven): removed together with the counts.
+    /// Dead letters that this commit makes part of the balance, and whose deliveries they are.
+    pub parked: Vec<(CountKey, i64)>,
+    /// Dead letters overtaken by a newer row: removed.
     pub settled: Vec<i64>,
-    /// Dead letters whose changes this commit counts as dead: from now on they are part of the balance.
-    pub parked: Vec<i64>,
+    /// Dead letters that were applied after all: removed.
+    pub redriven: Vec<i64>,
 }
 
 /// What the ledger knows of a pipeline.
@@ -218,8 +220,11 @@ pub trait Ledger: Send + Sync {
     async fn pipeline(&self, pipeline: &str) -> Result<PipelineRecord>;
     /// All pipelines ever seen.
     async fn pipelines(&self) -> Result<Vec<String>>;
-    /// Atomic: all of it or none.
-    async fn commit(&self, pipeline: &str, commit: Commit) -> Result<()>;
+    /// Atomic: all of it or none. Answers what the dead letters did to the counters besides `counts`, which the ledger
+    /// itself decides by what it finds, so that it happens exactly once: a letter of `parked` counts as dead, or as
+    /// superseded if it is gone already; a removed letter that counted as dead becomes superseded, or applied if
+    /// `redriven`.
+    async fn commit(&self, pipeline: &str, commit: Commit) -> Result<Vec<(CountKey, Counts)>>;
     /// Sets the source epoch.
     async fn set_epoch(&self, pipeline: &str, epoch: u16) -> Result<()>;
     /// Pauses or resumes durably.
@@ -256,14 +261,6 @@ pub trait Ledger: Send + Sync {
     async fn forget_uncounted_letters(&self, pipeline: &str) -> Result<()>;
     /// Lists, oldest first.
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>>;
-    /// Removes by id and adds the counts, atomically (redriven, discarded, overtaken). Answers how many there were; if not
-    /// all of them, somebody else was faster: nothing is removed or counted then.
-    async fn remove_dead_letters(
-        &self,
-        pipeline: &str,
-        ids: &[i64],
-        counts: Vec<(CountKey, Counts)>,
-    ) -> Result<u64>;
 
     /// Adds to the audit.
     async fn audit(&self, record: &AuditRecord) -> Result<()>;
@@ -306,5 +303,6 @@ impl Commit {
             && self.chunks.is_empty()
             && self.settled.is_empty()
             && self.parked.is_empty()
+            && self.redriven.is_empty()
     }
 }

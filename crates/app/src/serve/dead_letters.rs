@@ -8,7 +8,7 @@ use axum::extract::{Query, State};
 use axum::{Extension, Json};
 use syncline_api as api;
 use syncline_engine::error::{Code, Error};
-use syncline_engine::ledger::{CountKey, Counts, DeadLetterFilter, Ledger};
+use syncline_engine::ledger::{Commit, DeadLetterFilter, Ledger};
 use syncline_engine::pipeline::RedriveReport;
 
 use super::access::Actor;
@@ -121,14 +121,9 @@ pub async fn discarded(
         return Ok(api::DiscardReport { selected, discarded: 0, dry_run: action.dry_run });
     }
     audit(ledger, "local", "discard", pipeline, action).await?;
-    let mut counts = BTreeMap::<CountKey, Counts>::new();
-    for letter in &letters {
-        let key = CountKey { sink: letter.sink.clone(), table: letter.table.clone() };
-        let given_up = Counts { dead: -1, superseded: 1, ..Default::default() };
-        counts.entry(key).or_default().add(&given_up);
-    }
-    let ids: Vec<i64> = letters.iter().map(|l| l.id).collect();
-    let discarded = ledger.remove_dead_letters(pipeline, &ids, counts.into_iter().collect()).await?;
+    let settled: Vec<i64> = letters.iter().map(|l| l.id).collect();
+    let discarded = settled.len() as u64;
+    ledger.commit(pipeline, Commit { settled, ..Commit::default() }).await?;
     Ok(api::DiscardReport { selected, discarded, dry_run: false })
 }
 

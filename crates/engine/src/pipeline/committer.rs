@@ -34,7 +34,8 @@ pub(crate) async fn commit(shared: &Shared, source: &dyn Source) -> Result<()> {
     let Some(commit) = shared.tracker.take_commit() else { return Ok(()) };
     (shared.phases)(Phase::Checkpoint);
     let moved = !commit.checkpoints.is_empty();
-    shared.ledger.commit(&shared.spec.name, commit).await?;
+    let letters = shared.ledger.commit(&shared.spec.name, commit).await?;
+    shared.tracker.committed(&letters);
     shared.committed.send_modify(|n| *n += 1);
     if moved
         && let Some(lowest) = shared.tracker.lowest()

@@ -73,7 +73,7 @@ impl Patience {
         if *shared.wish.borrow() == Wish::Stop {
             return Err(Error::new(Code::Stopped, "stopped before it was current"));
         }
-        let troubles = shared.ports().iter().map(|port| port.health.look());
+        let troubles = shared.ports().into_iter().map(|port| port.health.look());
         let mut last = shared.source_trouble();
         for (state, _, error) in troubles {
             match (state, error) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::control::Wish;
+use super::port::Port;
 use super::status::PipelineStatus;
 use super::{Shared, current, redrive, snapshot};
 use crate::error::{Code, Error, Result};
@@ -80,6 +81,8 @@ pub enum Ended {
 #[derive(Clone)]
 pub struct PipelineHandle {
     pub(crate) shared: Arc<Shared>,
+    /// Keeps what status tells about sinks, after their lanes have ended too.
+    pub(crate) _ports: Arc<[Arc<Port>]>,
 }
 
 impl PipelineHandle {

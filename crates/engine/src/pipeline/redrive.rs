@@ -48,7 +48,7 @@ async fn one(shared: &Arc<Shared>, letter: &DeadLetter, schema: Option<&Arc<Tabl
     let values = image.columns(&key)?.into_iter().collect::<Option<Vec<_>>>();
     let values = values.ok_or_else(|| gone("the kept row lacks its key"))?;
     let mut committed = shared.committed.subscribe();
-    let ticket = Ticket::new(Unit::Redrive);
+    let ticket = Ticket::new(Unit::Redrive(letter.id));
     loop {
         let (reply, opened) = oneshot::channel();
         let table = Arc::clone(&schema.name);
@@ -115,7 +115,7 @@ pub(crate) async fn discard(shared: &Shared, filter: &DeadLetterFilter) -> Resul
     for letter in &letters {
         if let Some(port) = shared.ports().iter().find(|port| port.name == letter.sink) {
             port.forget(&[letter.id]);
-            shared.tracker.discard(port.index, &letter.table, letter.id);
+            shared.tracker.discard(port.index, letter.id);
         }
     }
     committer::commit(shared, &*shared.source).await?;

@@ -49,7 +49,7 @@ impl<'a> Settlement<'a> {
         }
         self.finished += 1;
         self.total += 1;
-        let redrive = matches!(self.ticket.as_ref().map(|t| &t.unit), Some(Unit::Redrive));
+        let redrive = matches!(self.ticket.as_ref().map(|t| &t.unit), Some(Unit::Redrive(_)));
         tally(self.port, &mut self.tallies, &delivery, end, redrive);
     }
 
@@ -69,30 +69,21 @@ impl<'a> Settlement<'a> {
     }
 }
 
+/// What dead letters do to the counters is the ledger's to say, when the commit comes: here they are only named.
 fn tally(port: &Port, tallies: &mut Tallies, delivery: &Delivery, end: End, redrive: bool) {
     let table = &delivery.change().schema.name;
     if let End::Parked(parked) = end {
         tallies.refused = true;
-        let (id, newest) = match parked {
-            Parked::New(id) | Parked::Again(id) | Parked::ReplacedOlder(id) => (id, true),
-            Parked::Older(id) => (id, false),
-        };
-        if newest {
-            port.park(delivery.address.clone(), id, delivery.version);
-        }
-        return tally_parked(tallies, table, parked, id, redrive);
+        return tally_parked(port, tallies, delivery, parked, redrive);
     }
-    let overtaken = port.overtake(&delivery.address, delivery.version);
-    tallies.settled.extend(overtaken);
+    tallies.settled.extend(port.overtake(&delivery.address, delivery.version).filter(|_| !redrive));
     let counts = tallies.of(table);
-    if overtaken.is_some() {
-        counts.dead -= 1;
-        counts.superseded += u64::from(!redrive);
-    }
     counts.coerced += u64::from(delivery.coerced);
+    if redrive {
+        return;
+    }
     match (&delivery.counted, end) {
         (Counted::No, _) => {}
-        (Counted::Filtered(_), _) if redrive => counts.superseded += 1,
         (Counted::Filtered(rule), _) => count_filtered(counts, rule),
         (Counted::Delivery, End::Applied) => counts.applied += 1,
         (Counted::Delivery, _) => counts.superseded += 1,
@@ -109,15 +100,18 @@ pub(crate) fn count_filtered(counts: &mut crate::ledger::Counts, rule: &str) {
     }
 }
 
-/// A redriven letter that is refused again changes no count. Of two letters at one address the older is superseded.
-fn tally_parked(tallies: &mut Tallies, table: &Arc<str>, parked: Parked, id: i64, redrive: bool) {
-    tallies.parked.push(id);
-    if redrive {
-        return;
-    }
+/// A redriven letter that is refused again changes no count; a letter that a newer one hides is superseded.
+fn tally_parked(port: &Port, tallies: &mut Tallies, delivery: &Delivery, parked: Parked, redrive: bool) {
+    let table = &delivery.change().schema.name;
     match parked {
-        Parked::New(_) | Parked::Again(_) => tallies.of(table).dead += 1,
-        Parked::ReplacedOlder(_) | Parked::Older(_) => tallies.of(table).superseded += 1,
+        Parked::New(id) | Parked::Again(id) | Parked::ReplacedOlder(id) => {
+            port.park(delivery.address.clone(), id, delivery.version);
+            if !redrive {
+                tallies.parked.push((Arc::clone(table), id));
+            }
+        }
+        Parked::Older(_) if redrive => {}
+        Parked::Older(_) => tallies.of(table).superseded += 1,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the tasks of one pipeline share: its parts, its state, and the few things one task tells another.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -35,7 +35,8 @@ pub(crate) struct Shared {
     pub phases: Arc<dyn Fn(Phase) + Send + Sync>,
     /// Index 0 is the router: it has no port.
     pub names: Vec<String>,
-    pub ports: OnceLock<Vec<Arc<Port>>>,
+    /// Ports hold this; the handle and the supervisor hold the ports.
+    pub ports: OnceLock<Vec<Weak<Port>>>,
     pub epoch: u16,
     pub wish: watch::Sender<Wish>,
     pub requests: mpsc::Sender<Request>,
@@ -116,8 +117,8 @@ impl Shared {
     }
 
     /// The ports, once the pipeline has started.
-    pub fn ports(&self) -> &[Arc<Port>] {
-        self.ports.get().map_or(&[], |ports| ports)
+    pub fn ports(&self) -> Vec<Arc<Port>> {
+        self.ports.get().map(|ports| ports.iter().filter_map(Weak::upgrade).collect()).unwrap_or_default()
     }
 
     /// Indices of the named sinks (those that the pipeline still has).

@@ -43,9 +43,11 @@ pub async fn spawn(parts: PipelineParts) -> Result<PipelineHandle> {
     let checkpoints = record.checkpoints.clone();
     let shared = Shared::new(SharedParts { spec, source, ledger, routes, phases, names, record, requests });
     let ports = open_ports(&shared, sinks).await?;
-    shared.ports.set(ports).unwrap_or_else(|_| unreachable!("the ports are set once, here"));
-    tokio::spawn(Box::pin(supervise(Arc::clone(&shared), asked, checkpoints)));
-    Ok(PipelineHandle { shared })
+    let ports: Arc<[Arc<Port>]> = ports.into();
+    let weak = ports.iter().map(Arc::downgrade).collect();
+    shared.ports.set(weak).unwrap_or_else(|_| unreachable!("the ports are set once, here"));
+    tokio::spawn(Box::pin(supervise(Arc::clone(&shared), Arc::clone(&ports), asked, checkpoints)));
+    Ok(PipelineHandle { shared, _ports: ports })
 }
 
 async fn open_ports(shared: &Arc<Shared>, sinks: BTreeMap<String, Arc<dyn Sink>>) -> Result<Vec<Arc<Port>>> {
@@ -58,11 +60,12 @@ async fn open_ports(shared: &Arc<Shared>, sinks: BTreeMap<String, Arc<dyn Sink>>
 
 async fn supervise(
     shared: Arc<Shared>,
+    ports: Arc<[Arc<Port>]>,
     asked: mpsc::Receiver<Request>,
     checkpoints: BTreeMap<String, StoredPosition>,
 ) {
     let mut lane_tasks = JoinSet::new();
-    let lanes = start_lanes(&shared, &mut lane_tasks);
+    let lanes = start_lanes(&ports, &mut lane_tasks);
     let (work, queue) = mpsc::channel(WORK);
     let dispatcher = tokio::spawn(Dispatcher::new(Arc::clone(&shared), lanes).run(queue));
     let committer = tokio::spawn(committer::run(Arc::clone(&shared), Arc::clone(&shared.source)));
@@ -113,9 +116,9 @@ async fn finish(shared: &Arc<Shared>) {
     }
 }
 
-fn start_lanes(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) -> Vec<Option<Lanes>> {
+fn start_lanes(ports: &[Arc<Port>], tasks: &mut JoinSet<()>) -> Vec<Option<Lanes>> {
     let mut all = vec![None];
-    for port in shared.ports() {
+    for port in ports {
         let count = match port.feeding() {
             Feeding::Lanes { lanes, .. } => lanes.max(1),
             Feeding::CaptureOrder { .. } => 1,

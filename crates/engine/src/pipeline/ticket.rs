@@ -13,8 +13,8 @@ pub(crate) enum Unit {
     Stream { start: Position, resume: Position },
     /// Rows of a backfill chunk.
     Chunk(ChunkKey),
-    /// One dead letter tried again.
-    Redrive,
+    /// The dead letter of this id, tried again.
+    Redrive(i64),
 }
 
 /// Shared by the deliveries of one batch at one sink.
@@ -33,7 +33,7 @@ struct State {
     void: bool,
     counts: Vec<(Arc<str>, Counts)>,
     settled: Vec<i64>,
-    parked: Vec<i64>,
+    parked: Vec<(Arc<str>, i64)>,
     refused: bool,
     taken: bool,
 }
@@ -43,7 +43,7 @@ struct State {
 pub(crate) struct Finished {
     pub counts: Vec<(Arc<str>, Counts)>,
     pub settled: Vec<i64>,
-    pub parked: Vec<i64>,
+    pub parked: Vec<(Arc<str>, i64)>,
 }
 
 impl Ticket {
@@ -94,11 +94,9 @@ impl Ticket {
         state.taken = true;
         let counts = std::mem::take(&mut state.counts);
         let counts = if state.void { Vec::new() } else { counts };
-        Finished {
-            counts,
-            settled: std::mem::take(&mut state.settled),
-            parked: std::mem::take(&mut state.parked),
-        }
+        let parked = std::mem::take(&mut state.parked);
+        let parked = if state.void { Vec::new() } else { parked };
+        Finished { counts, settled: std::mem::take(&mut state.settled), parked }
     }
 
     /// Whether its counts have not been taken into a commit yet.
@@ -127,7 +125,7 @@ impl Ticket {
 pub(crate) struct Tallies {
     pub counts: Vec<(Arc<str>, Counts)>,
     pub settled: Vec<i64>,
-    pub parked: Vec<i64>,
+    pub parked: Vec<(Arc<str>, i64)>,
     pub refused: bool,
 }
 

@@ -28,7 +28,13 @@ struct SinkTrack {
     redrives: Vec<Arc<Ticket>>,
     /// What the next commit writes.
     next: Pending,
-    /// Everything folded so far since the pipeline's first start.
+    /// `committed` as the ledger holds it.
+    durable: Option<Version>,
+    /// Chunks of the commit that is being written.
+    committing_chunks: Vec<ChunkKey>,
+    /// Taken into the commit that is being written.
+    committing: BTreeMap<Arc<str>, Counts>,
+    /// Everything committed since the pipeline's first start.
     totals: BTreeMap<Arc<str>, Counts>,
     /// Halted: nothing it was given finishes any more.
     dead: bool,
@@ -52,11 +58,12 @@ struct Pending {
 #[derive(Default)]
 struct Letters {
     settled: Vec<i64>,
-    parked: Vec<i64>,
+    redriven: Vec<i64>,
+    parked: Vec<(Arc<str>, i64)>,
 }
 
 impl Letters {
-    fn take(&mut self, settled: Vec<i64>, parked: Vec<i64>) {
+    fn take(&mut self, settled: Vec<i64>, parked: Vec<(Arc<str>, i64)>) {
         self.settled.extend(settled);
         self.parked.extend(parked);
     }
@@ -89,7 +96,7 @@ impl Tracker {
             Unit::Chunk(key) => {
                 track.chunks.entry(key.clone()).or_default().tickets.push(Arc::clone(ticket));
             }
-            Unit::Redrive => track.redrives.push(Arc::clone(ticket)),
+            Unit::Redrive(_) => track.redrives.push(Arc::clone(ticket)),
         }
     }
 
@@ -124,11 +131,8 @@ impl Tracker {
     }
 
     /// A person gave a dead letter up: it counts as superseded.
-    pub fn discard(&self, sink: usize, table: &str, letter: i64) {
-        let counts = Counts { dead: -1, superseded: 1, ..Counts::default() };
-        let track = &mut self.lock()[sink];
-        track.fold(vec![(table.into(), counts)]);
-        track.next.letters.take(vec![letter], Vec::new());
+    pub fn discard(&self, sink: usize, letter: i64) {
+        self.lock()[sink].next.letters.settled.push(letter);
     }
 
     /// What became durable since the last commit, or `None` if nothing did.
@@ -144,13 +148,32 @@ impl Tracker {
                     commit.checkpoints.push((track.name.clone(), stored));
                 }
             }
-            let key = |table: Arc<str>| CountKey { sink: track.name.clone(), table: table.to_string() };
-            commit.counts.extend(next.counts.into_iter().map(|(table, counts)| (key(table), counts)));
+            let key = |table: &Arc<str>| CountKey { sink: track.name.clone(), table: table.to_string() };
+            commit.counts.extend(next.counts.iter().map(|(table, counts)| (key(table), counts.clone())));
+            track.committing_chunks.clone_from(&next.chunks);
             commit.chunks.extend(next.chunks.into_iter().map(|chunk| (track.name.clone(), chunk)));
             commit.settled.extend(next.letters.settled);
-            commit.parked.extend(next.letters.parked);
+            commit.redriven.extend(next.letters.redriven);
+            commit.parked.extend(next.letters.parked.iter().map(|(table, id)| (key(table), *id)));
+            for (table, counts) in next.counts {
+                track.committing.entry(table).or_default().add(&counts);
+            }
         }
         (!commit.is_empty()).then_some(commit)
+    }
+
+    /// The commit is durable: its counts, and what the ledger says its dead letters did, are part of the totals.
+    pub fn committed(&self, letters: &[(CountKey, Counts)]) {
+        for track in self.lock().iter_mut() {
+            track.durable = track.committed.as_ref().map(|position| position.version);
+            track.committing_chunks.clear();
+            for (table, counts) in std::mem::take(&mut track.committing) {
+                track.totals.entry(table).or_default().add(&counts);
+            }
+            for (key, counts) in letters.iter().filter(|(key, _)| key.sink == track.name) {
+                track.totals.entry(key.table.as_str().into()).or_default().add(counts);
+            }
+        }
     }
 
     /// The lowest checkpoint over all sinks (halted ones too: they resume there), once each has one.
@@ -186,7 +209,8 @@ impl Tracker {
         let mut sinks = self.lock();
         sinks.iter_mut().filter(|s| !s.dead).all(|track| {
             track.chunks.keys().all(|key| key.run != run || key.table != table)
-                && track.next.chunks.iter().all(|key| key.run != run || key.table != table)
+                && (track.next.chunks.iter().chain(&track.committing_chunks))
+                    .all(|key| key.run != run || key.table != table)
         })
     }
 
@@ -194,9 +218,10 @@ impl Tracker {
     pub fn reached(&self, version: Version) -> bool {
         let sinks = self.lock();
         sinks.iter().filter(|s| !s.dead).all(|track| {
-            track.committed.as_ref().is_some_and(|p| p.version >= version)
+            track.durable.is_some_and(|durable| durable >= version)
                 && track.chunks.is_empty()
                 && track.next.chunks.is_empty()
+                && track.committing_chunks.is_empty()
         })
     }
 
@@ -212,6 +237,9 @@ impl Tracker {
                 ticket.accepted(&mut fly);
             }
             for (table, counts) in &track.open {
+                fly(table, counts.accepted);
+            }
+            for (table, counts) in track.committing.iter().chain(&track.next.counts) {
                 fly(table, counts.accepted);
             }
             let none = Counts::default();
@@ -240,6 +268,9 @@ impl SinkTrack {
             chunks: BTreeMap::new(),
             redrives: Vec::new(),
             next: Pending::default(),
+            durable: record.checkpoints.get(name).map(|position| position.version),
+            committing_chunks: Vec::new(),
+            committing: BTreeMap::new(),
             totals: counts.map(|(key, counts)| (key.table.as_str().into(), counts.clone())).collect(),
             dead: false,
         }
@@ -295,6 +326,9 @@ impl SinkTrack {
         let done: Vec<Arc<Ticket>> = done;
         for ticket in done {
             let finished = ticket.take();
+            if let (Unit::Redrive(letter), false) = (&ticket.unit, ticket.was_refused()) {
+                self.next.letters.redriven.push(*letter);
+            }
             self.next.letters.take(finished.settled, finished.parked);
             self.fold(finished.counts);
         }
@@ -302,7 +336,6 @@ impl SinkTrack {
 
     fn fold(&mut self, counts: Vec<(Arc<str>, Counts)>) {
         for (table, counts) in counts {
-            self.totals.entry(Arc::clone(&table)).or_default().add(&counts);
             self.next.counts.entry(table).or_default().add(&counts);
         }
     }

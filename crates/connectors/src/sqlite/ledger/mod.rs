@@ -5,6 +5,7 @@
 //! tried again (the kernel may have dropped the pages): the ledger refuses everything from then on.
 
 mod backup;
+mod letters;
 mod lock;
 mod open;
 mod read;
@@ -109,7 +110,7 @@ impl Ledger for SqliteLedger {
         self.read(read::pipelines).await
     }
 
-    async fn commit(&self, pipeline: &str, commit: Commit) -> Result<()> {
+    async fn commit(&self, pipeline: &str, commit: Commit) -> Result<Vec<(CountKey, Counts)>> {
         let pipeline = pipeline.to_owned();
         self.writer.run(move |c| write::commit(c, &pipeline, &commit)).await
     }
@@ -175,27 +176,17 @@ impl Ledger for SqliteLedger {
     }
 
     async fn add_dead_letters(&self, letters: Vec<DeadLetter>) -> Result<Vec<Parked>> {
-        self.writer.run(move |c| letters.iter().map(|letter| write::park(c, letter)).collect()).await
+        self.writer.run(move |c| letters.iter().map(|letter| letters::park(c, letter)).collect()).await
     }
 
     async fn forget_uncounted_letters(&self, pipeline: &str) -> Result<()> {
         let pipeline = pipeline.to_owned();
-        self.writer.run(move |c| write::forget_uncounted_letters(c, &pipeline)).await
+        self.writer.run(move |c| letters::forget_uncounted_letters(c, &pipeline)).await
     }
 
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
         let filter = filter.clone();
         self.read(move |c| read::dead_letters(c, &filter)).await
-    }
-
-    async fn remove_dead_letters(
-        &self,
-        pipeline: &str,
-        ids: &[i64],
-        counts: Vec<(CountKey, Counts)>,
-    ) -> Result<u64> {
-        let (pipeline, ids) = (pipeline.to_owned(), ids.to_vec());
-        self.writer.run(move |c| write::remove_dead_letters(c, &pipeline, &ids, &counts)).await
     }
 
     async fn audit(&self, record: &AuditRecord) -> Result<()> {

@@ -1,22 +1,22 @@
 //! The statements that change the ledger. Each function is one caller's work inside the writer's transaction; nothing
 //! here begins, commits or waits.
 
-use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, OptionalExtension, Result, ToSql, params};
 use sha2::{Digest, Sha256};
 use syncline_engine::ledger::{
-    AuditRecord, BackfillTable, Chunk, Commit, CountKey, Counts, DeadLetter, Parked, SchemaRecord,
-    TableRecord, TableState,
+    AuditRecord, BackfillTable, Chunk, Commit, CountKey, Counts, SchemaRecord, TableRecord, TableState,
 };
 use syncline_engine::position::StoredPosition;
 use syncline_engine::version::Version;
+
+use super::letters;
 
 /// Counters and versions are below 2⁶³; SQLite's integers end there.
 fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn version(version: Version) -> i64 {
+pub(super) fn version(version: Version) -> i64 {
     int(version.get())
 }
 
@@ -24,16 +24,16 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
 }
 
-fn run(c: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<usize> {
+pub(super) fn run(c: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<usize> {
     c.prepare_cached(sql)?.execute(values)
 }
 
-fn seen(c: &Connection, pipeline: &str) -> Result<()> {
+pub(super) fn seen(c: &Connection, pipeline: &str) -> Result<()> {
     run(c, "INSERT INTO pipeline (name) VALUES (?1) ON CONFLICT DO NOTHING", params![pipeline]).map(drop)
 }
 
 /// See [`syncline_engine::ledger::Ledger::commit`].
-pub fn commit(c: &Connection, pipeline: &str, commit: &Commit) -> Result<()> {
+pub fn commit(c: &Connection, pipeline: &str, commit: &Commit) -> Result<Vec<(CountKey, Counts)>> {
     seen(c, pipeline)?;
     for (sink, position) in &commit.checkpoints {
         checkpoint(c, pipeline, sink, position)?;
@@ -47,14 +47,11 @@ pub fn commit(c: &Connection, pipeline: &str, commit: &Commit) -> Result<()> {
                    ON CONFLICT DO NOTHING";
         run(c, sql, params![pipeline, chunk.run, chunk.table, chunk.ordinal, sink])?;
     }
-    for id in &commit.settled {
-        remove_letter(c, pipeline, *id, true)?;
+    let moved = letters::commit(c, pipeline, commit)?;
+    for (key, counts) in &moved {
+        add_counts(c, pipeline, key, counts)?;
     }
-    for id in &commit.parked {
-        run(c, "UPDATE dead_letter SET counted = 1 WHERE id = ?1 AND pipeline = ?2", params![id, pipeline])?;
-        remove_letter(c, pipeline, *id, false)?;
-    }
-    Ok(())
+    Ok(moved)
 }
 
 fn checkpoint(c: &Connection, pipeline: &str, sink: &str, at: &StoredPosition) -> Result<()> {
@@ -176,102 +173,6 @@ pub fn set_chunk(c: &Connection, pipeline: &str, chunk: &Chunk) -> Result<()> {
     let (key, after) = (&chunk.key, chunk.after.as_ref().map(|bound| &bound.0));
     let values = params![pipeline, key.run, key.table, key.ordinal, after, chunk.upto.0, int(chunk.rows)];
     run(c, sql, values).map(drop)
-}
-
-/// Parks one letter. Of two at one address only the one with the higher version is shown; the other goes when a commit
-/// counts the newer one, because until then a kill takes the newer one back.
-pub fn park(c: &Connection, letter: &DeadLetter) -> Result<Parked> {
-    seen(c, &letter.pipeline)?;
-    let sql = "SELECT id, version, attempts, first_at FROM dead_letter
-               WHERE pipeline = ?1 AND sink = ?2 AND address_target = ?3 AND address_id = ?4
-               ORDER BY version DESC LIMIT 1";
-    let old: Option<(i64, i64, u32, i64)> = c
-        .prepare_cached(sql)?
-        .query_row(params![letter.pipeline, letter.sink, letter.address_target, letter.address_id], |r| {
-            Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
-        })
-        .optional()?;
-    let Some((id, parked, attempts, first_at)) = old else {
-        return insert_letter(c, letter, letter.attempts, letter.first_at).map(Parked::New);
-    };
-    let (attempts, first_at) = (attempts.saturating_add(letter.attempts), first_at.min(letter.first_at));
-    if parked > version(letter.version) {
-        return Ok(Parked::Older(id));
-    }
-    if parked == version(letter.version) {
-        let sql =
-            "UPDATE dead_letter SET attempts = ?2, last_at = ?3, error = ?4, message = ?5 WHERE id = ?1";
-        run(c, sql, params![id, attempts, letter.last_at, letter.error, letter.message])?;
-        return Ok(Parked::Again(id));
-    }
-    // Its id is its own, so that whoever is still busy with the older change cannot settle this one.
-    insert_letter(c, letter, attempts, first_at).map(Parked::ReplacedOlder)
-}
-
-fn insert_letter(c: &Connection, l: &DeadLetter, attempts: u32, first_at: i64) -> Result<i64> {
-    let sql =
-        "INSERT INTO dead_letter (pipeline, sink, table_name, target, address_target, address_id, key, error,
-                   message, attempts, first_at, last_at, version, change, original)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
-    let (version, original) = (version(l.version), ToSqlOutput::from(l.original.as_slice()));
-    let values = params![
-        l.pipeline,
-        l.sink,
-        l.table,
-        l.target,
-        l.address_target,
-        l.address_id,
-        l.key,
-        l.error,
-        l.message,
-        attempts,
-        first_at,
-        l.last_at,
-        version,
-        l.change,
-        original
-    ];
-    run(c, sql, values)?;
-    Ok(c.last_insert_rowid())
-}
-
-/// Removes the letters at a letter's address that are older than it, and (`whole`) itself.
-fn remove_letter(c: &Connection, pipeline: &str, id: i64, whole: bool) -> Result<()> {
-    let sql = "DELETE FROM dead_letter WHERE id IN (
-                   SELECT old.id FROM dead_letter AS l JOIN dead_letter AS old
-                       USING (pipeline, sink, address_target, address_id)
-                   WHERE l.id = ?1 AND l.pipeline = ?2 AND (old.version < l.version OR ?3 AND old.id = l.id))";
-    run(c, sql, params![id, pipeline, whole]).map(drop)
-}
-
-pub fn forget_uncounted_letters(c: &Connection, pipeline: &str) -> Result<()> {
-    run(c, "DELETE FROM dead_letter WHERE pipeline = ?1 AND NOT counted", params![pipeline]).map(drop)
-}
-
-/// All of the ids or none: counts made for letters that somebody else has settled must not be added twice.
-pub fn remove_dead_letters(
-    c: &Connection,
-    pipeline: &str,
-    ids: &[i64],
-    counts: &[(CountKey, Counts)],
-) -> Result<u64> {
-    let mut ids = ids.to_vec();
-    ids.sort_unstable();
-    ids.dedup();
-    let mut found = 0;
-    for id in &ids {
-        let sql = "SELECT 1 FROM dead_letter WHERE id = ?1 AND pipeline = ?2";
-        found += u64::from(c.prepare_cached(sql)?.exists(params![id, pipeline])?);
-    }
-    if found == ids.len() as u64 {
-        for id in &ids {
-            remove_letter(c, pipeline, *id, true)?;
-        }
-        for (key, counts) in counts {
-            add_counts(c, pipeline, key, counts)?;
-        }
-    }
-    Ok(found)
 }
 
 pub fn audit(c: &Connection, record: &AuditRecord) -> Result<()> {

@@ -57,23 +57,53 @@ async fn filters_select_and_limit() {
     assert!(list(DeadLetterFilter { sink: Some("hot".into()), ..Default::default() }).await.is_empty());
 }
 
+fn key() -> CountKey {
+    CountKey { sink: "search".into(), table: "shop.cases".into() }
+}
+
+fn parked(id: i64) -> Commit {
+    Commit { parked: vec![(key(), id)], ..Commit::default() }
+}
+
 #[tokio::test]
-async fn counts_of_a_settled_letter_are_added_once() {
+async fn each_letter_moves_the_counters_once() {
     let data = tempfile::tempdir().unwrap();
     let ledger = open(data.path());
-    ledger.add_dead_letters(vec![letter("a", 1), letter("b", 2)]).await.unwrap();
-    let key = CountKey { sink: "search".into(), table: "shop.cases".into() };
-    let moved = || vec![(key.clone(), Counts { dead: -1, applied: 1, ..Counts::default() })];
-    assert_eq!(ledger.remove_dead_letters("shop", &[1], moved()).await.unwrap(), 1);
-    assert_eq!(ledger.remove_dead_letters("shop", &[1], moved()).await.unwrap(), 0);
-    assert_eq!(ledger.remove_dead_letters("shop", &[1, 2], moved()).await.unwrap(), 1, "one of two is gone");
-    assert_eq!(ledger.remove_dead_letters("other", &[2], moved()).await.unwrap(), 0, "another pipeline's");
-    let counts = ledger.pipeline("shop").await.unwrap().counts[&key].clone();
-    assert_eq!((counts.applied, counts.dead), (1, -1));
-    assert_eq!(all(&ledger).await.len(), 1);
-    let settle = Commit { settled: vec![2], counts: moved(), ..Commit::default() };
-    ledger.commit("shop", settle).await.unwrap();
+    ledger.add_dead_letters(vec![letter("a", 1), letter("b", 2), letter("c", 3)]).await.unwrap();
+    let moved = ledger.commit("shop", parked(1)).await.unwrap();
+    assert_eq!(moved, [(key(), Counts { dead: 1, ..Counts::default() })]);
+    let again = ledger.commit("shop", parked(1)).await.unwrap();
+    assert_eq!(again, [(key(), Counts { superseded: 1, ..Counts::default() })], "the same change once more");
+    let settle = || Commit { settled: vec![1, 2], redriven: vec![3], ..Commit::default() };
+    let moved = ledger.commit("shop", settle()).await.unwrap();
+    assert_eq!(
+        moved,
+        [(key(), Counts { dead: -1, superseded: 1, ..Counts::default() })],
+        "2 and 3 never counted"
+    );
+    assert!(ledger.commit("shop", settle()).await.unwrap().is_empty());
+    let late = ledger.commit("shop", parked(2)).await.unwrap();
+    assert_eq!(
+        late,
+        [(key(), Counts { superseded: 1, ..Counts::default() })],
+        "overtaken before it was counted"
+    );
+    let counts = ledger.pipeline("shop").await.unwrap().counts[&key()].clone();
+    assert_eq!((counts.dead, counts.superseded, counts.applied), (0, 3, 0));
     assert!(all(&ledger).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_redriven_letter_counts_as_applied() {
+    let data = tempfile::tempdir().unwrap();
+    let ledger = open(data.path());
+    ledger.add_dead_letters(vec![letter("a", 1)]).await.unwrap();
+    ledger.commit("shop", parked(1)).await.unwrap();
+    ledger.commit("other", Commit { redriven: vec![1], ..Commit::default() }).await.unwrap();
+    assert_eq!(all(&ledger).await.len(), 1, "another pipeline's");
+    ledger.commit("shop", Commit { redriven: vec![1], ..Commit::default() }).await.unwrap();
+    let counts = ledger.pipeline("shop").await.unwrap().counts[&key()].clone();
+    assert_eq!((counts.dead, counts.applied), (0, 1));
 }
 
 #[tokio::test]
@@ -82,7 +112,7 @@ async fn letters_that_no_commit_counted_are_forgotten_and_what_they_hid_comes_ba
     let ledger = open(data.path());
     let ids = async || all(&ledger).await.into_iter().map(|l| l.id).collect::<Vec<_>>();
     ledger.add_dead_letters(vec![letter("a", 1), letter("b", 2)]).await.unwrap();
-    ledger.commit("shop", Commit { parked: vec![1], ..Commit::default() }).await.unwrap();
+    ledger.commit("shop", parked(1)).await.unwrap();
     assert_eq!(ledger.add_dead_letters(vec![letter("a", 3)]).await.unwrap(), [Parked::ReplacedOlder(3)]);
     assert_eq!(ids().await, [3, 2], "the newer one hides the older one");
     ledger.forget_uncounted_letters("other").await.unwrap();
@@ -90,9 +120,9 @@ async fn letters_that_no_commit_counted_are_forgotten_and_what_they_hid_comes_ba
     ledger.forget_uncounted_letters("shop").await.unwrap();
     assert_eq!(ids().await, [1], "only what was counted is left");
     assert_eq!(ledger.add_dead_letters(vec![letter("a", 3)]).await.unwrap(), [Parked::ReplacedOlder(4)]);
-    ledger.commit("shop", Commit { parked: vec![4], ..Commit::default() }).await.unwrap();
+    ledger.commit("shop", parked(4)).await.unwrap();
     ledger.forget_uncounted_letters("shop").await.unwrap();
     assert_eq!(ids().await, [4]);
-    assert_eq!(ledger.remove_dead_letters("shop", &[4], vec![]).await.unwrap(), 1);
+    ledger.commit("shop", Commit { settled: vec![4], ..Commit::default() }).await.unwrap();
     assert!(ids().await.is_empty(), "nothing older stood behind it");
 }

@@ -17,7 +17,7 @@ async fn a_second_process_may_look_and_write_but_not_run() {
     assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
     let beside = SqliteLedger::shared(data.path()).unwrap().unwrap();
     running.add_dead_letters(vec![letter("a", 1)]).await.unwrap();
-    assert_eq!(beside.remove_dead_letters("shop", &[1], vec![]).await.unwrap(), 1);
+    beside.commit("shop", Commit { settled: vec![1], ..Commit::default() }).await.unwrap();
     assert!(running.dead_letters(&Default::default()).await.unwrap().is_empty());
     drop(running);
     open(data.path());
