@@ -14,7 +14,7 @@ use syncline_engine::source::CaptureStream;
 use tokio::sync::mpsc;
 
 use super::install::{self, Brought, Wish};
-use super::log::{Log, Stop};
+use super::log::{Log, Run, Stop};
 use super::token::Token;
 use super::{Shared, layout, prune};
 use crate::sqlite::file::{self, Inode};
@@ -77,6 +77,7 @@ impl Stream {
             schema_version: brought.schema_version,
             data_version: None,
             told: HashSet::new(),
+            troubles: Vec::new(),
             said: Instant::now(),
             shared,
         };
@@ -121,6 +122,8 @@ struct Thread {
     data_version: Option<i64>,
     /// Tables whose trouble has been told.
     told: HashSet<String>,
+    /// To be told once everything recorded so far is handed on: that a table appeared comes first.
+    troubles: Vec<(String, Error)>,
     said: Instant,
     shared: Arc<Shared>,
 }
@@ -136,7 +139,8 @@ enum Look {
 
 impl Thread {
     fn run(mut self, brought: &Brought) {
-        if self.tell_unfit(brought).is_err() || self.heartbeat(false).is_err() {
+        self.note_unfit(brought);
+        if self.heartbeat(false).is_err() {
             return;
         }
         let mut wait = SOON;
@@ -189,24 +193,34 @@ impl Thread {
             let wish = Wish { wanted: &|name| shared.wants(name), known: self.log.token.id };
             let brought = install::bring_up(&mut self.c, &wish)?;
             self.schema_version = brought.schema_version;
-            return Ok(self.tell_unfit(&brought).map(|()| Look::Some { more: true }));
+            self.note_unfit(&brought);
+            return Ok(Ok(Look::Some { more: true }));
         };
-        let ended_by_event = matches!(run.captured.last(), Some(Captured::Table(..)));
-        for captured in run.captured {
-            if self.say(Ok(captured)).is_err() {
-                return Ok(Err(Gone));
-            }
-        }
-        if !run.more {
+        let more = run.more;
+        if !more {
             self.data_version = Some(data_version);
-            if ended_by_event && self.heartbeat(true).is_err() {
-                return Ok(Err(Gone));
-            }
         }
-        Ok(Ok(Look::Some { more: run.more }))
+        Ok(self.hand_over(run).map(|()| Look::Some { more }))
     }
 
-    fn tell_unfit(&mut self, brought: &Brought) -> std::result::Result<(), Gone> {
+    fn hand_over(&mut self, run: Run) -> std::result::Result<(), Gone> {
+        let mut ended_by_event = matches!(run.captured.last(), Some(Captured::Table(..)));
+        for captured in run.captured {
+            self.say(Ok(captured))?;
+        }
+        if run.more {
+            return Ok(());
+        }
+        for (table, error) in std::mem::take(&mut self.troubles) {
+            let event = TableEvent::Halted { table: table.into(), error };
+            self.say(Ok(Captured::Table(event, self.log.position())))?;
+            ended_by_event = true;
+        }
+        if ended_by_event { self.heartbeat(true) } else { Ok(()) }
+    }
+
+    /// Tables that match but cannot be captured, or whose rows nothing tells apart.
+    fn note_unfit(&mut self, brought: &Brought) {
         let other = brought.unfit.iter().map(|(table, why)| {
             let error = Error::new(Code::SqliteCapture, format!("{table} cannot be captured")).cause(why);
             (table.clone(), error)
@@ -217,17 +231,8 @@ impl Thread {
             .filter_map(|schema| Some((schema.name.to_string(), self.shared.lacks_key(schema)?)));
         let troubles: Vec<_> = other.chain(keyless).collect();
         self.told.retain(|table| troubles.iter().any(|(name, _)| name == table));
-        for (table, error) in troubles {
-            if self.told.insert(table.clone()) {
-                let event = TableEvent::Halted { table: table.into(), error };
-                self.say(Ok(Captured::Table(event, self.position())))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn position(&self) -> Position {
-        self.log.position()
+        let new = troubles.into_iter().filter(|(table, _)| self.told.insert(table.clone()));
+        self.troubles.extend(new);
     }
 
     fn heartbeat(&mut self, caught_up: bool) -> std::result::Result<(), Gone> {

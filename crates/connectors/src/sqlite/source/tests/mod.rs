@@ -1,17 +1,25 @@
 //! Tests of the source: what triggers record, how streams and readers hand it on, and what happens to odd files.
 
+mod ddl;
+mod gaps;
+mod live;
+mod reading;
 mod replay;
 mod statements;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
-use syncline_engine::change::Change;
+use syncline_engine::change::{CaptureBatch, Captured, Change, TableEvent};
+use syncline_engine::error::Result;
+use syncline_engine::position::{Position, StoredPosition};
 use syncline_engine::route::{OnSchemaChange, PipelineSpec, RouteSpec, SourceSpec, TargetKind, TargetSpec};
 use syncline_engine::row::RowImage;
 use syncline_engine::schema::TableSchema;
+use syncline_engine::source::{CaptureStream, Source};
 use syncline_engine::value::OwnedValue;
 use syncline_engine::version::Version;
 
@@ -79,6 +87,87 @@ fn source(folder: &Path, spec: &PipelineSpec) -> SqliteSource {
 /// A row as text, with the storage class of each value.
 fn shown(values: &[OwnedValue]) -> Vec<String> {
     values.iter().map(|value| format!("{value:?}")).collect()
+}
+
+/// The user's program: a connection with SQLite's own defaults.
+fn program(folder: &Path, sql: &str) -> Connection {
+    let c = Connection::open(folder.join("shop.db")).unwrap();
+    c.busy_timeout(Duration::from_secs(10)).unwrap();
+    c.execute_batch("PRAGMA synchronous = OFF").unwrap();
+    c.execute_batch(sql).unwrap();
+    c
+}
+
+/// A stream under test, with what came out of it so far.
+struct Tap {
+    stream: Box<dyn CaptureStream>,
+    changes: Vec<Change>,
+    events: Vec<String>,
+    position: Position,
+}
+
+impl Tap {
+    async fn open(source: &SqliteSource, from: Option<&StoredPosition>) -> Result<Tap> {
+        let stream = source.stream(from).await?;
+        let position = stream.start();
+        Ok(Tap { stream, changes: vec![], events: vec![], position })
+    }
+
+    /// Takes one thing.
+    async fn step(&mut self) -> Result<()> {
+        let next = tokio::time::timeout(Duration::from_secs(5), self.stream.next());
+        match next.await.expect("something is said within a second")? {
+            Captured::Batch(batch) => self.batch(batch),
+            Captured::Table(event, position) => {
+                assert!(position.version >= self.position.version, "positions rise");
+                self.position = position;
+                self.events.push(match event {
+                    TableEvent::Appeared(schema) => format!("{} appeared", schema.table),
+                    TableEvent::Altered { schema, reread } => {
+                        let names: Vec<&str> = schema.columns.iter().map(|c| &*c.name).collect();
+                        format!("{} altered to {} reread {reread}", schema.table, names.join(","))
+                    }
+                    TableEvent::Truncated(schema) => format!("{} truncated", schema.table),
+                    TableEvent::Dropped { table } => format!("{table} dropped"),
+                    TableEvent::Halted { table, error } => format!("{table} halted {}", error.code()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: CaptureBatch) {
+        assert_eq!(batch.start.version, self.position.version, "no batch is missing");
+        let mut last = batch.start.version;
+        for change in &batch.changes {
+            assert!(last < change.before_version || change.before_version == change.version);
+            assert!(last < change.version && change.version < batch.resume.version, "versions rise");
+            last = change.version;
+        }
+        self.position = batch.resume;
+        self.changes.extend(batch.changes);
+    }
+
+    /// Takes everything up to what is committed now.
+    async fn current(&mut self, source: &SqliteSource) -> Result<()> {
+        let mark = source.mark().await?;
+        while !mark.passed(&self.position) {
+            self.step().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes things until an event has come.
+    async fn event(&mut self) -> String {
+        while self.events.is_empty() {
+            self.step().await.unwrap();
+        }
+        self.events.remove(0)
+    }
+
+    fn stored(&self) -> StoredPosition {
+        StoredPosition::from(&self.position)
+    }
 }
 
 /// What a target would hold: per table and key, the version and the row.
