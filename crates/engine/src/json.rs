@@ -209,14 +209,14 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
 
 /// Appends the text as the inside of a JSON string.
 pub fn write_escaped(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
-    let mut from = 0;
-    while let Some(at) = next_special(bytes, from) {
-        out.extend_from_slice(&bytes[from..at]);
-        write_escape(out, bytes[at]);
-        from = at + 1;
+    let mut rest = text.as_bytes();
+    loop {
+        let clean = clean_prefix(rest);
+        out.extend_from_slice(&rest[..clean]);
+        let Some((special, after)) = rest[clean..].split_first() else { return };
+        write_escape(out, *special);
+        rest = after;
     }
-    out.extend_from_slice(&bytes[from..]);
 }
 
 fn write_escape(out: &mut Vec<u8>, byte: u8) {
@@ -240,26 +240,31 @@ fn write_escape(out: &mut Vec<u8>, byte: u8) {
     }
 }
 
-/// Finds the next byte that must be escaped, eight bytes at a step.
-fn next_special(bytes: &[u8], from: usize) -> Option<usize> {
+/// How many bytes at the start need no escape, eight looked at in a step.
+fn clean_prefix(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    while let Some((chunk, after)) = rest.split_first_chunk() {
+        let found = specials(u64::from_le_bytes(*chunk));
+        if found != 0 {
+            return bytes.len() - rest.len() + found.trailing_zeros() as usize / 8;
+        }
+        rest = after;
+    }
+    let special = rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..0x20));
+    bytes.len() - rest.len() + special.unwrap_or(rest.len())
+}
+
+/// Flags the high bit of bytes that must be escaped. The classic "has a byte below n" test: exact for the lowest flagged
+/// byte, and a high bit in the input clears it.
+fn specials(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    let mut at = from;
-    while let Some(chunk) = bytes.get(at..at + 8).and_then(|c| <[u8; 8]>::try_from(c).ok()) {
-        let word = u64::from_le_bytes(chunk);
-        let quote = word ^ (ONES * 0x22);
-        let slash = word ^ (ONES * 0x5c);
-        // The classic "has a byte below n" test: exact for the lowest flagged byte, and a high bit in the input clears it.
-        let found = (word.wrapping_sub(ONES * 0x20) & !word
-            | quote.wrapping_sub(ONES) & !quote
-            | slash.wrapping_sub(ONES) & !slash)
-            & HIGH;
-        if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    (at..bytes.len()).find(|n| matches!(bytes[*n], b'"' | b'\\' | 0..0x20))
+    let quote = word ^ (ONES * 0x22);
+    let slash = word ^ (ONES * 0x5c);
+    let low = word.wrapping_sub(ONES * 0x20) & !word;
+    let quoted = quote.wrapping_sub(ONES) & !quote;
+    let slashed = slash.wrapping_sub(ONES) & !slash;
+    (low | quoted | slashed) & HIGH
 }
 
 #[cfg(test)]

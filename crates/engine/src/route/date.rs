@@ -5,6 +5,7 @@ use jiff::civil;
 use jiff::tz::TimeZone;
 
 use crate::error::{Code, Error, Result};
+use crate::json;
 use crate::value::{Clock, Date};
 
 /// Reads the dates of one field.
@@ -144,19 +145,22 @@ impl DateReader {
 fn show(timestamp: jiff::Timestamp, digits: usize) -> String {
     let utc = TimeZone::UTC.to_datetime(timestamp);
     let (date, time) = (utc.date(), utc.time());
-    let mut text = format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-        date.year(),
-        date.month(),
-        date.day(),
-        time.hour(),
-        time.minute(),
-        time.second()
-    );
-    if digits > 0 {
-        let nanos = format!("{:09}", time.subsec_nanosecond());
-        text.push('.');
-        text.push_str(&nanos[..digits.min(9)]);
+    let narrow = |n: i8| n.unsigned_abs();
+    let date =
+        Date { year: date.year().unsigned_abs(), month: narrow(date.month()), day: narrow(date.day()) };
+    let clock = Clock {
+        hour: u16::from(narrow(time.hour())),
+        minute: narrow(time.minute()),
+        second: narrow(time.second()),
+        micros: time.subsec_nanosecond().unsigned_abs() / 1000,
+        digits: digits.min(6) as u8,
+    };
+    let mut text = Vec::with_capacity(32);
+    json::write_datetime(&mut text, date, clock, false);
+    let mut text = String::from_utf8(text).unwrap_or_default();
+    if digits > 6 {
+        let nanos = format!("{:03}", time.subsec_nanosecond() % 1000);
+        text.push_str(&nanos[..(digits - 6).min(3)]);
     }
     text.push('Z');
     text

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::route::CompiledRoute;
 use crate::route::compile::Target;
 use crate::route::line::LineParts;
-use crate::route::routed::{Deliveries, Loaded, Scratch, Subject};
+use crate::route::routed::{Deliveries, Loaded, Scratch, Subject, Texts};
 use crate::sink::{Address, Body, Counted, Delivery};
 use crate::version::Version;
 
@@ -42,22 +42,20 @@ impl CompiledRoute {
     /// error means that the table or the pipeline cannot go on.
     pub fn deliver(&self, batch: &Arc<CaptureBatch>, index: u32, out: &mut Deliveries) -> Result<()> {
         let Some(change) = batch.changes.get(index as usize) else { return Ok(()) };
-        let mut scratch = std::mem::take(&mut out.scratch);
-        let (mut before, mut after) =
-            (std::mem::take(&mut scratch.before), std::mem::take(&mut scratch.after));
-        let read = self.read(change, &mut before, &mut after);
+        let mut scratch = out.scratch.take().unwrap_or_default();
+        let Scratch { before, after, texts } = &mut *scratch;
+        let read = self.read(change, before, after);
         if read.is_ok() {
             let image = |loaded| Image { loaded, rule: self.rule(loaded) };
             let row = Row {
                 subject: Subject { batch, index },
                 change,
-                before: change.before.as_ref().map(|_| image(&before)),
-                after: change.after.as_ref().map(|_| image(&after)),
+                before: change.before.as_ref().map(|_| image(&*before)),
+                after: change.after.as_ref().map(|_| image(&*after)),
             };
-            self.deliver_row(&row, &mut scratch, out);
+            self.deliver_row(&row, texts, out);
         }
-        (scratch.before, scratch.after) = (before, after);
-        out.scratch = scratch;
+        out.scratch = Some(scratch);
         read
     }
 
@@ -71,10 +69,10 @@ impl CompiledRoute {
         Ok(())
     }
 
-    fn deliver_row(&self, row: &Row<'_>, scratch: &mut Scratch, out: &mut Deliveries) {
+    fn deliver_row(&self, row: &Row<'_>, texts: &mut Texts, out: &mut Deliveries) {
         let mut shared = Shared::default();
         for target in &self.targets {
-            let mut step = Step { route: self, row, target, scratch, out, shared: &mut shared };
+            let mut step = Step { route: self, row, target, texts, out, shared: &mut shared };
             match (row.before, row.after) {
                 _ if target.plan.spec.kind.keeps_lines() => step.lines(),
                 (before, Some(after)) if after.rule.is_none() => step.upsert(before, after),
@@ -91,14 +89,14 @@ struct Step<'a> {
     route: &'a CompiledRoute,
     row: &'a Row<'a>,
     target: &'a Target,
-    scratch: &'a mut Scratch,
+    texts: &'a mut Texts,
     out: &'a mut Deliveries,
     shared: &'a mut Shared,
 }
 
 impl Step<'_> {
     fn address(&mut self, image: Image<'_>) -> Result<Address> {
-        self.route.address(self.target, image.loaded, self.scratch)
+        self.route.address(self.target, image.loaded, self.texts)
     }
 
     fn delivery(&self, address: Address, body: Body, version: Version, counted: Counted) -> Delivery {
@@ -277,7 +275,7 @@ impl Step<'_> {
         fn document(loaded: Option<&Loaded>) -> Option<&[u8]> {
             loaded.filter(|loaded| loaded.written.refused.is_none()).map(|loaded| loaded.document.as_slice())
         }
-        self.scratch.tail.set(&self.row.change.origin);
+        self.texts.tail.set(&self.row.change.origin);
         let parts = LineParts {
             operation,
             key: (&key.cells, &self.route.key_slots),
@@ -286,9 +284,9 @@ impl Step<'_> {
             version,
             offset: self.row.change.offset,
         };
-        self.scratch.line.clear();
-        self.route.line.write(&parts, &self.scratch.tail, &mut self.scratch.line);
-        self.out.share(&self.scratch.line)
+        self.texts.line.clear();
+        self.route.line.write(&parts, &self.texts.tail, &mut self.texts.line);
+        self.out.share(&self.texts.line)
     }
 
     fn document(&mut self, loaded: &Loaded) -> Bytes {

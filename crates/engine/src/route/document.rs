@@ -27,6 +27,8 @@ pub(crate) struct Projection {
 
 #[derive(Clone, Copy, Debug)]
 struct ColumnPlan {
+    /// Whether anything needs the column.
+    wanted: bool,
     slot: Option<usize>,
     emit: Emit,
 }
@@ -78,7 +80,7 @@ impl Projection {
         fields: &[FieldPlan],
         slot: &mut dyn FnMut(&str) -> Result<usize>,
     ) -> Result<Projection> {
-        let plain = ColumnPlan { slot: None, emit: Emit::Skip };
+        let plain = ColumnPlan { wanted: false, slot: None, emit: Emit::Skip };
         let mut projection = Projection {
             columns: vec![plain; schema.columns.len()],
             prefixes: Vec::new(),
@@ -115,6 +117,7 @@ impl Projection {
     pub fn keep(&mut self, slots: &Slots) {
         for (column, plan) in self.columns.iter_mut().enumerate() {
             plan.slot = slots.find(column);
+            plan.wanted = plan.slot.is_some() || !matches!(plan.emit, Emit::Skip);
         }
     }
 
@@ -129,6 +132,10 @@ impl Projection {
         json::write_string(&mut self.prefixes, name);
         self.prefixes.push(b':');
         (start, self.prefixes.len())
+    }
+
+    fn text(&self, (start, end): Prefix) -> &[u8] {
+        &self.prefixes[start..end]
     }
 
     /// Keeps the cells of a row and nothing else.
@@ -146,7 +153,7 @@ impl Projection {
     /// Appends the fields that no column feeds and closes the object that began at `start`.
     pub fn close(&self, facts: &Facts<'_>, start: usize, out: &mut Vec<u8>, written: &mut Written) {
         for made in &self.made {
-            out.extend_from_slice(&self.prefixes[made.prefix.0..made.prefix.1]);
+            out.extend_from_slice(self.text(made.prefix));
             self.make(made, facts, out, written);
         }
         if out.len() == start {
@@ -227,8 +234,7 @@ struct DocumentWalk<'a> {
 
 impl RowVisitor for DocumentWalk<'_> {
     fn wants(&self, column: usize) -> bool {
-        let plan = self.projection.columns.get(column);
-        plan.is_some_and(|plan| plan.slot.is_some() || !matches!(plan.emit, Emit::Skip))
+        self.projection.columns.get(column).is_some_and(|plan| plan.wanted)
     }
 
     fn value(&mut self, column: usize, value: Value<'_>) -> Result<()> {
@@ -239,12 +245,12 @@ impl RowVisitor for DocumentWalk<'_> {
         }
         match plan.emit {
             Emit::Skip => {}
-            Emit::Plain((start, end)) => {
-                self.out.extend_from_slice(&projection.prefixes[start..end]);
+            Emit::Plain(prefix) => {
+                self.out.extend_from_slice(projection.text(prefix));
                 self.written.coerced += json::write_value_with(self.out, value, projection.zero_dates);
             }
-            Emit::Changed((start, end), n) => {
-                self.out.extend_from_slice(&projection.prefixes[start..end]);
+            Emit::Changed(prefix, n) => {
+                self.out.extend_from_slice(projection.text(prefix));
                 self.written.change(&projection.changed[n], value, projection.zero_dates, self.out);
             }
         }

@@ -76,7 +76,7 @@ impl LineShape {
         out.extend_from_slice(b",\"after\":");
         out.extend_from_slice(parts.after.unwrap_or(b"null"));
         out.extend_from_slice(b",\"version\":\"");
-        out.extend_from_slice(&digits(parts.version));
+        write_digits(parts.version, out);
         out.extend_from_slice(&tail.source);
         out.extend_from_slice(itoa::Buffer::new().format(parts.offset).as_bytes());
         out.extend_from_slice(&tail.end);
@@ -84,14 +84,11 @@ impl LineShape {
 }
 
 /// A version's 19 digits.
-fn digits(version: Version) -> [u8; 19] {
-    let mut digits = [b'0'; 19];
-    let mut rest = version.get();
-    for place in digits.iter_mut().rev() {
-        *place = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    digits
+fn write_digits(version: Version, out: &mut Vec<u8>) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(version.get()).as_bytes();
+    out.extend_from_slice(&b"0000000000000000000"[digits.len().min(19)..]);
+    out.extend_from_slice(digits);
 }
 
 /// The end of a line, rendered once for all changes of a transaction.

@@ -10,7 +10,7 @@ use crate::route::civil;
 use crate::route::compile::{Rendered, Target};
 use crate::route::document::{Written, harms_one_row};
 use crate::route::key::{shorten, write_key};
-use crate::route::routed::{Loaded, Scratch};
+use crate::route::routed::{Loaded, Texts};
 use crate::row::RowImage;
 use crate::sink::Address;
 
@@ -77,7 +77,7 @@ impl CompiledRoute {
     }
 
     /// Where the target keeps this image.
-    pub(crate) fn address(&self, target: &Target, loaded: &Loaded, scratch: &mut Scratch) -> Result<Address> {
+    pub(crate) fn address(&self, target: &Target, loaded: &Loaded, texts: &mut Texts) -> Result<Address> {
         if loaded.key.is_empty() {
             return Err(Error::new(Code::RouteKeyNull, "a key column is null"));
         }
@@ -85,18 +85,18 @@ impl CompiledRoute {
         let facts = loaded.facts(&none);
         let name = match &target.name {
             Rendered::Constant(text) => Arc::clone(text),
-            Rendered::Key => scratch.share(Some(target.plan.id), |text| {
+            Rendered::Key => texts.share(Some(target.plan.id), |text| {
                 text.push_str(facts.key);
                 Ok(())
             })?,
             Rendered::Template(template) => {
-                scratch.share(Some(target.plan.id), |text| template.write(&facts, text))?
+                texts.share(Some(target.plan.id), |text| template.write(&facts, text))?
             }
         };
         let id = match &target.id {
             Rendered::Constant(text) => Arc::clone(text),
             Rendered::Key => facts.key.into(),
-            Rendered::Template(template) => scratch.share(None, |text| {
+            Rendered::Template(template) => texts.share(None, |text| {
                 template.write(&facts, text)?;
                 if !name.is_empty() {
                     shorten(text, 0); // Cache keys, which have no name beside them, may be as long as they like.

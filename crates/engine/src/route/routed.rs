@@ -30,7 +30,7 @@ pub struct Deliveries {
     /// that is known (an empty target and the key's text if the template fails).
     pub refused: Vec<(usize, Delivery, Error)>,
     pub(crate) buffer: BytesMut,
-    pub(crate) scratch: Scratch,
+    pub(crate) scratch: Option<Box<Scratch>>,
     /// The route of the schema seen last: neighbours usually share it.
     pub(crate) last: Option<(u64, Option<Arc<CompiledRoute>>)>,
 }
@@ -67,6 +67,12 @@ pub enum Routed {
 pub(crate) struct Scratch {
     pub before: Loaded,
     pub after: Loaded,
+    pub texts: Texts,
+}
+
+/// Buffers for texts in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Texts {
     pub tail: Tail,
     pub line: Vec<u8>,
     text: String,
@@ -86,7 +92,7 @@ pub(crate) struct Loaded {
     pub unreadable: bool,
 }
 
-impl Scratch {
+impl Texts {
     /// Renders into the reused text and answers a shared copy; `plan` remembers the last one of a plan.
     pub fn share(
         &mut self,

@@ -81,18 +81,16 @@ impl RouteTable {
     /// `out.refused`.
     pub fn deliver(&self, batch: &Arc<CaptureBatch>, index: u32, out: &mut Deliveries) -> Result<Routed> {
         let Some(change) = batch.changes.get(index as usize) else { return Ok(Routed::Taken) };
-        let route = match &out.last {
-            Some((id, route)) if *id == change.schema.id => route.clone(),
-            _ => {
-                let route = self.plan(&change.schema)?;
-                out.last = Some((change.schema.id, route.clone()));
-                route
-            }
+        let last = match out.last.take() {
+            Some(last) if last.0 == change.schema.id => last,
+            _ => (change.schema.id, self.plan(&change.schema)?),
         };
-        match route {
+        let routed = match &last.1 {
             Some(route) => route.deliver(batch, index, out).map(|()| Routed::Taken),
             None => Ok(Routed::NoRoute),
-        }
+        };
+        out.last = Some(last);
+        routed
     }
 
     /// The route that takes the table, bound to this schema; `None` if none does.
