@@ -10,6 +10,7 @@ mod out;
 mod pages;
 mod phases;
 mod process;
+mod quickstart;
 mod serve;
 mod shape;
 mod signals;

@@ -16,6 +16,8 @@ mod run;
 mod search;
 mod status;
 
+pub use status::look;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -45,6 +47,8 @@ pub enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// A demo on embedded parts: no server, no question asked.
+    Quickstart(QuickstartArgs),
     /// Runs the pipelines of a file.
     Run(RunArgs),
     /// Checks a file without connecting to anything.
@@ -83,6 +87,16 @@ pub enum Command {
         /// `SYN-1204` or `1204`; all codes if absent.
         code: Option<String>,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct QuickstartArgs {
+    /// Where to put the demo.
+    #[arg(default_value = "syncline-quickstart")]
+    pub dir: PathBuf,
+    /// Goes on running at the end, with the HTTP interface open.
+    #[arg(long)]
+    pub serve: bool,
 }
 
 #[derive(Debug, Args)]
@@ -274,6 +288,7 @@ pub struct GetArgs {
 /// Does what was typed.
 pub async fn dispatch(command: Command) -> Result<Exit, Failure> {
     match command {
+        Command::Quickstart(args) => crate::quickstart::quickstart(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Lint(args) => lint::lint(&args),
         Command::Check(args) => check::check(&args).await,
