@@ -22,6 +22,12 @@ pub enum Role {
 
 /// Whether the connection's scheme can play the role in this binary; the error says what can, or which feature is lacking.
 pub fn supports(connection: &ConnectionSpec, role: Role) -> Result<()> {
+    if matches!(
+        (connection.scheme(), role),
+        ("stdout", Role::Target(TargetKind::Stdout)) | ("discard", Role::Target(TargetKind::Discard))
+    ) {
+        return Ok(());
+    }
     let (name, scheme) = (&connection.name, connection.scheme());
     let wrong = |text: String| Error::new(Code::ConfigConnection, text);
     let Some((_, roles)) = SCHEMES.iter().find(|(known, _)| *known == scheme) else {

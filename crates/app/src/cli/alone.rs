@@ -78,7 +78,7 @@ async fn with_pipelines<F: Future<Output = Result<(), Failure>>>(
     let mut signals = Signals::listen()?;
     let ledger = registry::ledger(&config.data)?;
     let parts = assemble::parts(config, specs, &ledger, &phases::from_environment()?)?;
-    preflight::preflight(&parts).await?;
+    preflight::preflight(config, &parts).await?;
     for spec in specs {
         audit(&*ledger, LOCAL, action, &spec.name, detail).await?;
     }

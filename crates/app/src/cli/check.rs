@@ -10,7 +10,8 @@ use syncline_engine::error::{Code, Error};
 use syncline_engine::ledger::Ledger;
 use syncline_engine::pipeline::PipelineParts;
 
-use super::{FindingsArgs, lint};
+use super::{FindingsArgs, lint, preflight};
+use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::{assemble, config, out};
 
@@ -30,7 +31,7 @@ pub async fn check(args: &FindingsArgs) -> Result<Exit, Failure> {
     let folder = tempfile::tempdir()
         .map_err(|e| Error::new(Code::LedgerOpen, "no temporary folder can be made").cause(e))?;
     let ledger: Arc<dyn Ledger> = registry::ledger(folder.path())?;
-    let mut findings = Vec::new();
+    let mut findings = config::lint(&config);
     let mut parts = Vec::new();
     for spec in &config.pipelines {
         let phases: crate::phases::Phases = Arc::new(|_| {});
@@ -39,7 +40,7 @@ pub async fn check(args: &FindingsArgs) -> Result<Exit, Failure> {
             Err(errors) => findings.extend(errors),
         }
     }
-    for (said, found) in join_all(parts.iter().map(ask)).await {
+    for (said, found) in join_all(parts.iter().map(|p| ask(&config, p))).await {
         for line in said {
             out::note(&line);
         }
@@ -50,16 +51,12 @@ pub async fn check(args: &FindingsArgs) -> Result<Exit, Failure> {
 }
 
 /// Asks a pipeline's source and sinks; what is well is said on standard error.
-async fn ask(parts: &PipelineParts) -> (Vec<String>, Vec<Error>) {
+async fn ask(config: &Config, parts: &PipelineParts) -> (Vec<String>, Vec<Error>) {
     let name = &parts.spec.name;
     let late = |what: &str| Error::new(Code::Unreachable, format!("{what} did not answer in time"));
     let source = async {
-        let answer = tokio::time::timeout(PATIENCE, parts.source.check()).await;
-        match answer {
-            Ok(Ok(found)) => found,
-            Ok(Err(error)) => vec![error],
-            Err(_) => vec![late(&parts.spec.source.connection)],
-        }
+        let answer = tokio::time::timeout(PATIENCE, preflight::of_source(config, parts)).await;
+        answer.unwrap_or_else(|_| vec![late(&parts.spec.source.connection)])
     };
     let sinks = join_all(parts.sinks.iter().map(|(connection, sink)| async move {
         let asked = async {

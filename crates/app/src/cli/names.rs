@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use syncline_engine::error::{Code, Error};
+use syncline_engine::error::{Code, Error, Kind};
 use syncline_engine::route::{Pattern, PipelineSpec, Selection};
 
 use crate::config::{self, Config};
@@ -70,7 +70,10 @@ pub fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>)
 
 /// Reads the file, or says all that is wrong with it.
 pub fn load(file: &Path) -> Result<Config, Failure> {
-    Ok(config::load(file)?)
+    let config = config::load(file)?;
+    let mut findings = config::lint(&config);
+    findings.retain(|finding| finding.kind() != Kind::Warning);
+    if findings.is_empty() { Ok(config) } else { Err(findings.into()) }
 }
 
 /// The file that was named, or the one that is here.

@@ -22,7 +22,7 @@ pub async fn run(args: RunArgs) -> Result<Exit, Failure> {
     let parts = assemble::parts(&config, &specs, &ledger, &phases::from_environment()?)?;
     let doors = serve::bind(&config).await?;
     tokio::select! {
-        found = preflight::preflight(&parts) => found?,
+        found = preflight::preflight(&config, &parts) => found?,
         stop = signals.next() => return Ok(clean(stop)),
     }
     let handles = assemble::start(parts).await?;
