@@ -17,6 +17,8 @@ pub(crate) enum Escape {
     Index,
     /// Paths: other bytes than `A-Z a-z 0-9 _ - .` as `%XX`.
     Path,
+    /// As paths, where `//` is usual.
+    Url,
     /// Redis keys: `{` and `}` as `%7B` and `%7D`, so that only the template makes a hash tag.
     Redis,
     /// Names of tables, collections and topics: other bytes than `A-Z a-z 0-9 _ - .` as `_xx`.

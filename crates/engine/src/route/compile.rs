@@ -141,7 +141,8 @@ pub(crate) fn escape_of(kind: TargetKind) -> (Escape, bool) {
     match kind {
         TargetKind::Search => (Escape::Index, false),
         TargetKind::Cache => (Escape::Redis, true),
-        TargetKind::Archive | TargetKind::Webhook => (Escape::Path, false),
+        TargetKind::Archive => (Escape::Path, false),
+        TargetKind::Webhook => (Escape::Url, false),
         TargetKind::Document | TargetKind::Table | TargetKind::Message => (Escape::Word, false),
         TargetKind::Stdout | TargetKind::Discard => (Escape::None, false),
     }

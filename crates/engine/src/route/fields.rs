@@ -205,3 +205,7 @@ fn changed_kind(action: &TransformAction, before: FieldKind) -> FieldKind {
 fn is_unsigned(kind: &FieldKind) -> bool {
     matches!(kind, FieldKind::Integer { bits: 64, unsigned: true })
 }
+
+#[cfg(test)]
+#[path = "fields_tests.rs"]
+mod tests;

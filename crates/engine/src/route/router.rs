@@ -184,3 +184,7 @@ fn label(target: &TargetSpec, route: &RouteSpec) -> String {
         target.connection.clone()
     }
 }
+
+#[cfg(test)]
+#[path = "router_tests.rs"]
+mod tests;
