@@ -10,8 +10,9 @@ use super::Shared;
 use super::port::{Item, Lanes};
 use super::settle::count_filtered;
 use super::ticket::{Tallies, Ticket, Unit};
+use super::verdict::{Verdict, verdict};
 use crate::change::{CaptureBatch, Operation};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::ledger::ChunkKey;
 use crate::route::{Deliveries, Routed};
 use crate::sink::{Address, Counted, Delivery};
@@ -96,7 +97,9 @@ impl Dispatcher {
             tickets[*sink] = Some((ticket, Tallies::default()));
         }
         for index in 0..batch.changes.len() {
-            self.route_one(&batch, index as u32, &mut tickets)?;
+            if let Err(error) = self.route_one(&batch, index as u32, &mut tickets) {
+                self.unroutable(&batch.changes[index].schema.name, error).await?;
+            }
         }
         self.shared.progressed(batch.changes.len() as u64);
         for (ticket, tallies) in tickets.iter_mut().flatten() {
@@ -112,6 +115,14 @@ impl Dispatcher {
             self.shared.commit_wanted.notify_one();
         }
         Ok(())
+    }
+
+    /// A route does not fit its table at all: the table halts, the others flow.
+    async fn unroutable(&self, table: &str, error: Error) -> Result<()> {
+        match verdict(&error) {
+            Verdict::Halt if error.kind() != Kind::Config => Err(error),
+            _ => self.shared.halt_table(table, &error).await,
+        }
     }
 
     /// Routes one change into the buckets, counting what it is accepted as.

@@ -38,7 +38,7 @@ pub async fn spawn(parts: PipelineParts) -> Result<PipelineHandle> {
     ledger.forget_uncounted_letters(&spec.name).await?;
     let record = ledger.pipeline(&spec.name).await?;
     let names: Vec<String> = std::iter::once(ROUTER.to_owned()).chain(sinks.keys().cloned()).collect();
-    let routes = RouteTable::new(&spec, &names)?;
+    let routes = RouteTable::new(&spec, &names)?.folding_case(true);
     let (requests, asked) = mpsc::channel(64);
     let checkpoints = record.checkpoints.clone();
     let shared = Shared::new(SharedParts { spec, source, ledger, routes, phases, names, record, requests });
