@@ -152,6 +152,8 @@ pub fn sink(
         "redis" | "rediss" | "redis-sentinel" | "redis-cluster" => {
             Ok(Arc::new(crate::redis::sink(connection, pipeline)?))
         }
+        #[cfg(feature = "sqlite")]
+        "sqlite" => Ok(Arc::new(crate::sqlite::sink::SqliteSink::new(connection, kinds)?)),
         _ => Err(no_sink(connection)),
     }
 }
@@ -181,6 +183,12 @@ pub async fn search(
             let sink = crate::search::SearchSink::new(connection, pipeline)?;
             let hits = sink.search(index, query, limit).await?.into_iter();
             Ok(hits.map(|h| Hit { id: h.id, score: h.score, document: h.document }).collect())
+        }
+        #[cfg(feature = "sqlite")]
+        "sqlite" => {
+            let sink = crate::sqlite::sink::SqliteSink::new(connection, &[TargetKind::Search])?;
+            let hits = sink.search(index, query, limit).await?.into_iter();
+            Ok(hits.map(|h| Hit { id: h.id, score: Some(h.score), document: h.document }).collect())
         }
         _ => {
             let _ = (pipeline, index, query, limit);

@@ -3,4 +3,5 @@
 
 mod file;
 pub mod ledger;
+pub mod sink;
 pub mod source;

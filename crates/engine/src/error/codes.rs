@@ -139,6 +139,7 @@ codes! {
     SqliteSinkRefused = 1901, DeadLetter, "the SQLite target refuses the document", "see SQLite's own words, then syncline dlq redrive FILE";
     SqliteSinkWrite = 1902, Retry, "the SQLite target cannot be written", "check space and permissions; it is tried again";
     SqliteSinkForeign = 1903, HaltPipeline, "the SQLite target holds a document of a higher epoch", "somebody else writes there, or the ledger is older than the target";
+    SqliteSinkLayout = 1904, Config, "the SQLite file cannot be a target", "name another file in the connection";
     // 20xx: ledger
     LedgerOpen = 2001, Config, "the ledger cannot be opened", "check the folder named by `data:`";
     LedgerLocked = 2002, Config, "another syncline process uses this data folder", "stop it, or give this one its own `data:`";

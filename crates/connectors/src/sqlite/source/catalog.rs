@@ -67,6 +67,7 @@ pub enum Term {
 /// All tables that could be captured.
 pub fn tables(c: &Connection, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Table>> {
     let sql = "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' ORDER BY name";
+    let targets = targets(c)?;
     let mut statement = c.prepare_cached(sql)?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
@@ -74,11 +75,19 @@ pub fn tables(c: &Connection, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Table
         let name: String = row.get(0)?;
         let ours = name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
         let internal = name.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("sqlite_"));
-        if !ours && !internal && wanted(&format!("{DATABASE}.{name}")) {
+        if !ours && !internal && !targets.contains(&name) && wanted(&format!("{DATABASE}.{name}")) {
             found.push(table(c, &name, row.get(1)?)?);
         }
     }
     Ok(found)
+}
+
+/// Tables that a sink of ours keeps in the same file: capturing them would run in a circle.
+fn targets(c: &Connection) -> Result<Vec<String>> {
+    if !c.prepare_cached("SELECT 1 FROM sqlite_schema WHERE name = '_syncline_targets'")?.exists([])? {
+        return Ok(Vec::new());
+    }
+    c.prepare_cached("SELECT table_name FROM _syncline_targets")?.query_map([], |r| r.get(0))?.collect()
 }
 
 /// One table by its exact name; `None` if there is none.
