@@ -180,9 +180,7 @@ pub async fn search(
     match connection.scheme() {
         #[cfg(feature = "search")]
         "elasticsearch" | "opensearch" => {
-            let sink = crate::search::SearchSink::new(connection, pipeline)?;
-            let hits = sink.search(index, query, limit).await?.into_iter();
-            Ok(hits.map(|h| Hit { id: h.id, score: h.score, document: h.document }).collect())
+            crate::search::SearchSink::new(connection, pipeline)?.search(index, query, limit).await
         }
         #[cfg(feature = "sqlite")]
         "sqlite" => {

@@ -8,7 +8,7 @@ use syncline_engine::error::{Code, Error, Result};
 use crate::connection::{ConnectionSpec, TlsOptions};
 
 const DEFAULT_PORT: u16 = 9200;
-/// Measured on two cores with one node: more lanes and larger bulks gain nothing there, and cost memory on both sides.
+/// Enough to keep a small node busy; 20 MiB of bodies in flight at most.
 const DEFAULT_LANES: usize = 4;
 const DEFAULT_ITEMS: usize = 1000;
 const DEFAULT_BYTES: usize = 5 << 20;

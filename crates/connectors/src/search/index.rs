@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -21,6 +22,10 @@ use super::server::Product;
 const MOST_KNOWN: usize = 10_000;
 /// The same for the schemas of one name.
 const MOST_READY: usize = 1_000;
+
+/// How often, and how far apart, an index that exists is looked for by its alias before the alias counts as lost.
+const LOOKS: u32 = 5;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
 /// What is known of the indices of one connection.
 #[derive(Default)]
@@ -111,8 +116,11 @@ impl Indices {
             self.note(wanted.target, key, mapped);
             return Ok(());
         }
-        // Twice: another process may make the index between the look and the making.
-        for _ in 0..2 {
+        // Another process may make the index between the look and the making, and a node may learn of it a little later.
+        for attempt in 0..LOOKS {
+            if attempt > 1 {
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
             match look(client, wanted.target).await? {
                 Found::Nothing => {
                     if let Some(fields) = self.create(client, product, &wanted).await? {

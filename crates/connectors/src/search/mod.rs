@@ -19,6 +19,5 @@ mod sink;
 #[cfg(test)]
 mod tests;
 
-pub use names::{reserved_field, valid_index_name, valid_index_template};
-pub use query::Hit;
+pub use names::{valid_index_name, valid_index_template};
 pub use sink::SearchSink;

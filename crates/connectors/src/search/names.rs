@@ -1,5 +1,5 @@
-//! Names that the servers take: indices and fields, and how a name stands in a URL's path. All rules are checked here,
-//! before anything is sent, because one bad name can fail a whole request.
+//! Index names that the servers take, and how a name stands in a URL's path. Checked before anything is sent; names of
+//! fields are the engine's (`route/reserved.rs`).
 
 use syncline_engine::error::{Code, Error, Result};
 
@@ -9,25 +9,6 @@ pub(super) const FIRST_INDEX: &str = "-000001";
 /// The servers' limit, in bytes.
 const MAX_NAME: usize = 255;
 const FORBIDDEN: &[char] = &['\\', '/', '*', '?', '"', '<', '>', '|', ' ', ',', '#', ':'];
-
-/// Fields that one of the servers keeps for itself at the root of a document.
-const RESERVED: &[&str] = &[
-    "_data_stream_timestamp",
-    "_doc_count",
-    "_feature",
-    "_field_names",
-    "_id",
-    "_ignored",
-    "_ignored_source",
-    "_index",
-    "_nested_path",
-    "_routing",
-    "_seq_no",
-    "_source",
-    "_tier",
-    "_type",
-    "_version",
-];
 
 /// Whether the name can be that of an alias of ours (so that `NAME-000001` is a valid index name as well).
 pub fn valid_index_name(name: &str) -> Result<()> {
@@ -66,19 +47,6 @@ pub fn valid_index_template(template: &str) -> Result<()> {
     }
     name.push_str(rest);
     valid_index_name(&name)
-}
-
-/// Why a document cannot have a field of this name, if it cannot. Inside JSON columns every name is fine.
-pub fn reserved_field(name: &str) -> Option<&'static str> {
-    if RESERVED.contains(&name) {
-        Some("the search servers keep this name for themselves")
-    } else if name.trim().is_empty() {
-        Some("the search servers refuse an empty field name")
-    } else if name.split('.').any(|part| part.trim().is_empty()) {
-        Some("the search servers refuse a field name with an empty part between dots")
-    } else {
-        None
-    }
 }
 
 /// A name as one segment of a URL's path.

@@ -10,16 +10,7 @@ use syncline_engine::error::{Code, Error, Result};
 use super::client::{Client, Payload};
 use super::names::{in_path, pattern_in_path};
 use super::reply::{Class, Failure};
-
-/// One document that a query found.
-#[derive(Clone, Debug)]
-pub struct Hit {
-    pub id: String,
-    /// How well it fits; `None` when the query does not score.
-    pub score: Option<f64>,
-    /// The document as it was written.
-    pub document: Box<RawValue>,
-}
+use crate::registry::Hit;
 
 #[derive(Deserialize)]
 struct Many {

@@ -20,10 +20,11 @@ use super::encode::{Buffers, refusal};
 use super::index::{Indices, Wanted};
 use super::names::{in_path, valid_index_name};
 use super::pace::Pace;
-use super::query::{self, Hit};
+use super::query;
 use super::server::{DEFAULT_MAX_REQUEST, Server};
 use super::{check, names};
 use crate::connection::ConnectionSpec;
+use crate::registry::Hit;
 
 /// Names of one refresh at the end, so that its path stays short.
 const REFRESHED_AT_ONCE: usize = 20;

@@ -4,7 +4,7 @@ use crate::error::{Code, Error};
 use crate::route::{Field, TargetKind, TargetSpec};
 
 /// Members that Elasticsearch and OpenSearch refuse or give a meaning of their own.
-const SEARCH: [&str; 14] = [
+const SEARCH: [&str; 16] = [
     "_id",
     "_index",
     "_type",
@@ -19,6 +19,8 @@ const SEARCH: [&str; 14] = [
     "_nested_path",
     "_tier",
     "_doc_count",
+    "_data_stream_timestamp",
+    "_feature",
 ];
 
 /// What a target cannot take among these fields, one error each.

@@ -18,7 +18,7 @@ use super::super::names::{in_path, pattern_in_path};
 use super::super::pace::Pace;
 use super::super::reply::{Class, Failure, bulk_items};
 use super::super::server::Product;
-use super::super::{reserved_field, valid_index_name, valid_index_template};
+use super::super::{valid_index_name, valid_index_template};
 use super::at;
 use crate::connection::TlsOptions;
 use crate::testing;
@@ -61,18 +61,6 @@ fn index_names_are_checked_as_the_servers_do() {
     }
     for bad in ["Executions_{YYYY-MM}", "_{table}", "a {table}", "{table}/x"] {
         assert!(valid_index_template(bad).is_err(), "{bad}");
-    }
-}
-
-#[test]
-fn field_names_that_a_server_refuses_are_known() {
-    for name in
-        ["_id", "_source", "_version", "_seq_no", "_doc_count", "_tier", "", " ", ".", ".a", "a..b", "a. .b"]
-    {
-        assert!(reserved_field(name).is_some(), "{name}");
-    }
-    for name in ["id", "_foo", "a.b", "_score", "é", "a b"] {
-        assert!(reserved_field(name).is_none(), "{name}");
     }
 }
 
