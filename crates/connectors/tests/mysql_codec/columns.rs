@@ -1,6 +1,6 @@
 //! Every column type with the values at its edges: what to declare, what to insert, and what must come out.
 
-use super::servers::Server;
+use super::servers::{Server, Session};
 
 /// A column type and its values.
 pub struct Case {
@@ -20,6 +20,30 @@ fn case(declare: &str, values: &[&str]) -> Case {
         })
         .collect();
     Case { declare: declare.to_owned(), values }
+}
+
+/// Creates the table `every` with a column of each type (long ones aside) and answers the statements that fill it.
+pub async fn table_of_every_type(session: &mut Session) -> Vec<String> {
+    const LONGEST: usize = 300;
+    let short = |sql: &str| sql.len() < LONGEST && !sql.contains("repeat");
+    let cases = all(session.server);
+    let cases: Vec<_> = cases.iter().filter(|c| c.declare.len() < LONGEST).collect();
+    let declared: Vec<String> = cases
+        .iter()
+        .enumerate()
+        .map(|(n, c)| format!("c{n} {}", c.declare.replace("json_valid(v)", &format!("json_valid(c{n})"))))
+        .collect();
+    session.run(format!("CREATE TABLE every (id int PRIMARY KEY, {})", declared.join(", "))).await;
+    let rows = cases.iter().map(|c| c.values.len()).max().unwrap();
+    let row = |n: usize| {
+        let value = |c: &&Case| match c.values.get(n) {
+            Some((sql, _)) if short(sql) => sql.clone(),
+            _ => "NULL".to_owned(),
+        };
+        let values: Vec<String> = cases.iter().map(value).collect();
+        format!("INSERT IGNORE INTO every VALUES ({n}, {})", values.join(", "))
+    };
+    (0..rows).map(row).collect()
 }
 
 pub fn all(server: Server) -> Vec<Case> {

@@ -7,6 +7,8 @@ mod charsets;
 mod columns;
 mod dump;
 mod events;
+mod fixtures;
+mod hidden;
 mod json;
 mod rows;
 mod servers;

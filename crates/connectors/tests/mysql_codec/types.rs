@@ -79,7 +79,31 @@ async fn mysql_5_6_reads_what_it_streams() {
     all_types(Server::MySql56).await;
 }
 
-/// A wide table of many types: update and delete images, null bits beyond one byte.
+/// All types side by side, where each column's metadata must be told from its neighbours'.
+#[tokio::test]
+async fn a_table_of_every_type_reads_what_it_streams() {
+    for server in Server::ALL {
+        let mut session = Session::new(server).await;
+        let rows = columns::table_of_every_type(&mut session).await;
+        let from = session.position().await;
+        for row in &rows {
+            session.run(row).await;
+        }
+        let details = details(&mut session, "every").await;
+        assert!(details.len() > 90, "{server:?}");
+        let read = selected(&mut session, "every", &details).await;
+        let streamed = logged(&session, &from, "every", &details);
+        assert_eq!(read.len(), rows.len(), "{server:?}");
+        for (read, streamed) in read.iter().zip(&streamed) {
+            for (n, (read, streamed)) in read.iter().zip(streamed.after.as_ref().unwrap()).enumerate() {
+                assert_eq!(read, streamed, "{server:?} {} {}", details[n].name, details[n].type_text);
+            }
+        }
+        session.drop_database().await;
+    }
+}
+
+/// A wide table of few types: update and delete images, null bits beyond one byte.
 #[tokio::test]
 async fn updates_and_deletes_bring_both_images() {
     for server in Server::ALL {

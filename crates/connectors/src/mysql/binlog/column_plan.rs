@@ -10,27 +10,42 @@ use super::table_map::{MapColumn, TableMap};
 use crate::mysql::codec::value::Read;
 use crate::mysql::codec::{Charset, ColumnDetail, ColumnType, charset_of_collation};
 
-/// How each column of the map is read.
+/// How each column of the map is read. Those behind the known ones are MariaDB's hidden hashes.
 pub fn plan(map: &TableMap, details: &[ColumnDetail]) -> Result<Vec<Read>> {
-    if map.columns.len() != details.len() {
-        return Err(mismatch(
-            map,
-            format!("{} columns are known, the binlog has {}", details.len(), map.columns.len()),
-        ));
+    let Some((columns, more)) = map.columns.split_at_checked(details.len()) else {
+        return Err(another_number(map, details));
+    };
+    if !more.iter().all(|column| is_hidden_hash(map, column)) {
+        return Err(another_number(map, details));
     }
-    map.columns
-        .iter()
-        .zip(details)
-        .map(|(column, detail)| {
-            if let Some(name) = &column.name
-                && !same_name(name, &detail.name)
-            {
-                return Err(mismatch(map, format!("column {} is called {name} in the binlog", detail.name)));
-            }
-            read(column, detail)
-                .map_err(|why| mismatch(map, format!("column {} ({}): {why}", detail.name, detail.type_text)))
-        })
-        .collect()
+    let mut reads = Vec::with_capacity(map.columns.len());
+    for (column, detail) in columns.iter().zip(details) {
+        if let Some(name) = &column.name
+            && !same_name(name, &detail.name)
+        {
+            return Err(mismatch(map, format!("column {} is called {name} in the binlog", detail.name)));
+        }
+        let read = read(column, detail);
+        reads.push(
+            read.map_err(|why| {
+                mismatch(map, format!("column {} ({}): {why}", detail.name, detail.type_text))
+            })?,
+        );
+    }
+    reads.resize(map.columns.len(), Read::Hidden);
+    Ok(reads)
+}
+
+/// A unique key over a long text is a hash in MariaDB: a nullable BIGINT behind all columns, which the catalog does not
+/// show and no SELECT can name.
+fn is_hidden_hash(map: &TableMap, column: &MapColumn) -> bool {
+    let named = column.name.as_ref().is_none_or(|name| name.starts_with("DB_ROW_HASH_"));
+    map.mariadb && named && column.kind == t::LONGLONG && column.nullable
+}
+
+#[cold]
+fn another_number(map: &TableMap, details: &[ColumnDetail]) -> Error {
+    mismatch(map, format!("{} columns are known, the binlog has {}", details.len(), map.columns.len()))
 }
 
 /// Names compare without case; the catalog shows `?` for what does not fit its character set.

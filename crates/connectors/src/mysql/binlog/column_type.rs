@@ -126,8 +126,13 @@ pub fn is_numeric(kind: u8) -> bool {
     matches!(kind, TINY | SHORT | INT24 | LONG | LONGLONG | NEWDECIMAL | FLOAT | DOUBLE | YEAR)
 }
 
-/// Types that the character set fields count.
-pub fn is_character(kind: u8) -> bool {
-    matches!(kind, STRING | VAR_STRING | VARCHAR | BLOB | TINY_BLOB | MEDIUM_BLOB | LONG_BLOB)
-        || matches!(kind, BLOB_COMPRESSED | VARCHAR_COMPRESSED)
+/// Types that the character set fields count: MariaDB counts geometries too, MySQL vectors.
+pub fn is_character(kind: u8, mariadb: bool) -> bool {
+    match kind {
+        STRING | VAR_STRING | VARCHAR | BLOB | TINY_BLOB | MEDIUM_BLOB | LONG_BLOB | BLOB_COMPRESSED
+        | VARCHAR_COMPRESSED => true,
+        GEOMETRY => mariadb,
+        VECTOR => !mariadb,
+        _ => false,
+    }
 }

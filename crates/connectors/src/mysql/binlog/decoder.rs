@@ -90,7 +90,7 @@ impl Decoder {
     }
 
     fn body(&mut self, header: EventHeader, body: Bytes) -> Result<Event> {
-        let flavor = self.format.as_ref().map_or(Flavor::MySql, |f| f.flavor);
+        let flavor = self.flavor();
         let body = match header.event_type {
             kind::TABLE_MAP => self.table_map(&body)?,
             kind::TRANSACTION_PAYLOAD => EventBody::Payload(Payload::parse(&body)?),
@@ -98,6 +98,10 @@ impl Decoder {
             _ => body::parse(&header, &body, flavor)?,
         };
         Ok(Event { header, body })
+    }
+
+    fn flavor(&self) -> Flavor {
+        self.format.as_ref().map_or(Flavor::MySql, |f| f.flavor)
     }
 
     fn id_len(&self, event_type: u8) -> usize {
@@ -113,7 +117,7 @@ impl Decoder {
         {
             return Ok(EventBody::TableMap { table_id, map: map.clone() });
         }
-        let map = Arc::new(TableMap::parse(body, id_len)?);
+        let map = Arc::new(TableMap::parse(body, id_len, self.flavor() == Flavor::MariaDb)?);
         if self.maps.len() >= MAX_MAPS {
             self.maps.clear();
         }

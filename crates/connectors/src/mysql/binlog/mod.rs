@@ -36,3 +36,10 @@ pub use row_format::BinlogFormat;
 pub use rows::{Image, Layout, Place, RowImages, RowIter, RowOperation, RowsEvent};
 pub use table_map::{MapColumn, TableMap};
 pub use xa::{XaPrepare, Xid};
+
+#[cfg(test)]
+mod event_tests;
+#[cfg(test)]
+mod gtid_tests;
+#[cfg(test)]
+mod total_tests;

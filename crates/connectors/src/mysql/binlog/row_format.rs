@@ -90,6 +90,7 @@ impl BinlogFormat {
         for (n, plan) in self.columns.iter().enumerate() {
             match walk.next(n, plan)? {
                 Found::Absent => {}
+                _ if matches!(plan.read, Read::Hidden) => {}
                 Found::Null => {
                     if visitor.wants(n) {
                         visitor.value(n, Value::Null)?;
@@ -215,7 +216,7 @@ impl RowFormat for MergedFormat {
             let (was, is) = (old.next(n, plan)?, new.next(n, plan)?);
             let value = match if matches!(is, Found::Absent) { was } else { is } {
                 Found::Absent => return Ok(()),
-                _ if !visitor.wants(n) => return Ok(()),
+                _ if matches!(plan.read, Read::Hidden) || !visitor.wants(n) => return Ok(()),
                 Found::Null => Value::Null,
                 Found::Bytes(bytes) => {
                     plan.read.value(bytes, &mut scratch).ok_or_else(|| format.unreadable(n, bytes))?

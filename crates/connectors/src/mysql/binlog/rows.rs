@@ -89,7 +89,7 @@ impl Place {
         Place { start, last, next: Some(start) }
     }
 
-    fn offset(&mut self, at: usize) -> u64 {
+    pub(super) fn offset(&mut self, at: usize) -> u64 {
         match &mut self.next {
             None => self.start.saturating_add(at as u64),
             Some(next) => {

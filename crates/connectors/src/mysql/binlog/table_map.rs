@@ -21,6 +21,8 @@ pub struct TableMap {
     pub full_metadata: bool,
     /// Columns of the primary key with their prefix length (0: the whole column); only with FULL metadata.
     pub primary_key: Vec<(usize, u32)>,
+    /// Whether MariaDB wrote it.
+    pub mariadb: bool,
     /// Whether signedness came with the event (not before MySQL 8.0, not with MariaDB's NO_LOG).
     pub has_signedness: bool,
     /// How long each column's values are.
@@ -52,7 +54,7 @@ pub struct MapColumn {
 impl TableMap {
     /// Reads the body of a map event whose table id has `id_len` bytes. A column type that is not known makes the map
     /// unreadable but is no error yet: other tables go on.
-    pub(super) fn parse(body: &[u8], id_len: usize) -> Result<TableMap> {
+    pub(super) fn parse(body: &[u8], id_len: usize, mariadb: bool) -> Result<TableMap> {
         let mut c = Cursor::new(body, "table map event");
         c.skip(id_len + 2)?;
         let database = name(&mut c)?;
@@ -63,6 +65,7 @@ impl TableMap {
             columns: Vec::new(),
             full_metadata: false,
             primary_key: Vec::new(),
+            mariadb,
             has_signedness: false,
             widths: Vec::new(),
             unreadable: None,
@@ -74,7 +77,7 @@ impl TableMap {
                 return Ok(map);
             }
         }
-        let metadata = table_metadata::read(c.rest(), &mut map.columns)?;
+        let metadata = table_metadata::read(c.rest(), &mut map.columns, mariadb)?;
         map.full_metadata = metadata.has_names;
         map.has_signedness = metadata.has_signedness;
         map.primary_key = metadata.primary_key;

@@ -35,7 +35,7 @@ pub struct TableMetadata {
 }
 
 /// Reads all fields into the columns they speak of.
-pub fn read(bytes: &[u8], columns: &mut [MapColumn]) -> Result<TableMetadata> {
+pub fn read(bytes: &[u8], columns: &mut [MapColumn], mariadb: bool) -> Result<TableMetadata> {
     let mut table = TableMetadata::default();
     let mut c = Cursor::new(bytes, "table map event");
     while c.left() > 0 {
@@ -53,20 +53,19 @@ pub fn read(bytes: &[u8], columns: &mut [MapColumn]) -> Result<TableMetadata> {
             }
             field::PRIMARY_KEY => table.primary_key = primary_key(value, columns.len(), false)?,
             field::PRIMARY_KEY_PREFIX => table.primary_key = primary_key(value, columns.len(), true)?,
-            _ => column_field(field, value, columns)?,
+            _ => column_field(field, value, columns, mariadb)?,
         }
     }
     Ok(table)
 }
 
-fn column_field(field: u8, value: Cursor<'_>, columns: &mut [MapColumn]) -> Result<()> {
+fn column_field(field: u8, value: Cursor<'_>, columns: &mut [MapColumn], mariadb: bool) -> Result<()> {
+    let character = |k: &MapColumn| is_character(k.kind, mariadb);
     let labelled = |k: &MapColumn| matches!(k.kind, ENUM | SET);
     match field {
-        field::DEFAULT_CHARSET => default_charset(value, columns, |k| is_character(k.kind)),
+        field::DEFAULT_CHARSET => default_charset(value, columns, character),
         field::LABEL_DEFAULT_CHARSET => default_charset(value, columns, labelled),
-        field::COLUMN_CHARSET => {
-            numbers(value, columns, |k| is_character(k.kind), |k, n| k.collation = Some(n))
-        }
+        field::COLUMN_CHARSET => numbers(value, columns, character, |k, n| k.collation = Some(n)),
         field::LABEL_COLUMN_CHARSET => numbers(value, columns, labelled, |k, n| k.collation = Some(n)),
         field::GEOMETRY_TYPE => numbers(value, columns, |k| k.kind == GEOMETRY, |k, n| k.geometry = Some(n)),
         field::VECTOR_DIMENSIONS => {

@@ -48,12 +48,12 @@ impl Xid {
     /// Finds the id in a statement such as `XA COMMIT X'6162',X'',1` (as servers log it) or `XA COMMIT 'ab'`.
     /// `None` if there is none.
     pub fn parse(sql: &str) -> Option<Xid> {
-        let mut words = sql.trim_start().splitn(3, char::is_whitespace);
-        if !words.next()?.eq_ignore_ascii_case("XA") {
+        let (xa, rest) = sql.trim_start().split_once(char::is_whitespace)?;
+        if !xa.eq_ignore_ascii_case("XA") {
             return None;
         }
-        words.next()?;
-        let (global, rest) = literal(words.next()?.trim_start())?;
+        let (_verb, rest) = rest.trim_start().split_once(char::is_whitespace)?;
+        let (global, rest) = literal(rest.trim_start())?;
         let Some(rest) = rest.trim_start().strip_prefix(',') else {
             return Some(Xid { format: 1, global, branch: Vec::new() });
         };

@@ -62,6 +62,8 @@ pub enum Read {
     Compressed(Box<Read>),
     /// The column type NULL.
     Null,
+    /// In the row image, but no column of the table to anybody.
+    Hidden,
 }
 
 /// Buffers that values borrow from, reused from value to value.
