@@ -25,8 +25,14 @@ pub struct Session {
 
 /// Said at the beginning of each session; a server skips what it does not know.
 const SETTINGS: &[(&str, bool)] = &[
-    ("SET SESSION time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES', character_set_results = utf8mb4", true),
-    ("SET SESSION sql_big_selects = 1, sql_select_limit = 18446744073709551615, net_write_timeout = 600", true),
+    (
+        "SET SESSION time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES', character_set_results = utf8mb4",
+        true,
+    ),
+    (
+        "SET SESSION sql_big_selects = 1, sql_select_limit = 18446744073709551615, net_write_timeout = 600",
+        true,
+    ),
     ("SET SESSION TRANSACTION READ ONLY", true),
     ("SET SESSION lock_wait_timeout = 10, innodb_lock_wait_timeout = 10", true),
     ("SET SESSION max_statement_time = 0", false),
@@ -45,8 +51,14 @@ impl Session {
             }
         };
         let facts = Arc::new(Facts::new([]));
-        let mut session =
-            Session { conn, facts, shown, endpoint: endpoint.clone(), timeout: config.request_timeout, broken: false };
+        let mut session = Session {
+            conn,
+            facts,
+            shown,
+            endpoint: endpoint.clone(),
+            timeout: config.request_timeout,
+            broken: false,
+        };
         let rows = session.texts(&variables_sql()).await?;
         session.facts = Arc::new(Facts::new(rows.into_iter().filter_map(|row| {
             let mut row = row.into_iter();
@@ -91,7 +103,10 @@ impl Session {
     pub async fn texts(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
         let result = timeout(self.timeout, self.conn.query::<Row, _>(sql)).await;
         let rows = self.judge(sql, result)?;
-        Ok(rows.into_iter().map(|row| row.unwrap_raw().into_iter().map(|v| v.and_then(text)).collect()).collect())
+        Ok(rows
+            .into_iter()
+            .map(|row| row.unwrap_raw().into_iter().map(|v| v.and_then(text)).collect())
+            .collect())
     }
 
     /// Streams a prepared statement's rows (the binary protocol: the text protocol rounds FLOAT).
@@ -214,10 +229,21 @@ fn options(config: &MysqlConfig, endpoint: &Endpoint) -> Opts {
 fn connect_error(shown: &str, error: &mysql_async::Error) -> Error {
     use mysql_async::{DriverError, Error as E, IoError};
     match error {
-        E::Server(e) => server_error(shown, "the login failed", &ServerError { number: e.code, message: e.message.clone() }),
-        E::Io(IoError::Tls(e)) => Error::new(Code::Tls, format!("{shown}: the TLS handshake failed")).cause(e),
-        E::Driver(DriverError::NoClientSslFlagFromServer) => Error::new(Code::Tls, format!("{shown}: the server has no TLS"))
-            .fix("give the server a certificate (ssl_cert, ssl_key), or remove tls from the connection"),
+        E::Server(e) => server_error(
+            shown,
+            "the login failed",
+            &ServerError { number: e.code, message: e.message.clone() },
+        ),
+        E::Io(IoError::Tls(e)) => {
+            Error::new(Code::Tls, format!("{shown}: the TLS handshake failed")).cause(e)
+        }
+        E::Io(IoError::Io(e)) if e.kind() == std::io::ErrorKind::InvalidData => {
+            Error::new(Code::Tls, format!("{shown}: the TLS handshake failed")).cause(e)
+        }
+        E::Driver(DriverError::NoClientSslFlagFromServer) => {
+            Error::new(Code::Tls, format!("{shown}: the server has no TLS"))
+                .fix("give the server a certificate (ssl_cert, ssl_key), or remove tls from the connection")
+        }
         E::Driver(e @ (DriverError::CleartextPluginDisabled | DriverError::MysqlOldPasswordDisabled)) => {
             Error::new(Code::Denied, format!("{shown}: the server wants a login that is not safe")).cause(e)
         }
@@ -254,9 +280,13 @@ pub async fn connect(config: &MysqlConfig, wanted: Option<&Identity>) -> Result<
         }
     }
     match (retry, foreign) {
-        (Some(retry), Some(foreign)) => Err(retry.fix(format!("start it again; another endpoint answers but {foreign}"))),
+        (Some(retry), Some(foreign)) => {
+            Err(retry.fix(format!("start it again; another endpoint answers but {foreign}")))
+        }
         (Some(error), None) | (None, Some(error)) => Err(error),
-        (None, None) => Err(Error::new(Code::ConfigBadValue, format!("connection {} names no host", config.name))),
+        (None, None) => {
+            Err(Error::new(Code::ConfigBadValue, format!("connection {} names no host", config.name)))
+        }
     }
 }
 

@@ -19,7 +19,11 @@ pub struct Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') { write!(f, "[{}]:{}", self.host, self.port) } else { write!(f, "{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
     }
 }
 
@@ -54,16 +58,21 @@ impl MysqlConfig {
             Error::new(Code::ConfigBadValue, format!("connection {}: {what}", spec.name))
                 .fix("write mysql://USER:PASSWORD@HOST:PORT/DATABASE; in user and password, %XX for special characters")
         };
-        let rest = spec.url.strip_prefix("mysql://").ok_or_else(|| bad("the URL does not begin with mysql://"))?;
+        let rest =
+            spec.url.strip_prefix("mysql://").ok_or_else(|| bad("the URL does not begin with mysql://"))?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         // The last '@': an unescaped one in the password is forgiven.
         let (login, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
         let (hosts, database) = rest.split_once('/').unwrap_or((rest, ""));
         let (user, password) = login.split_once(':').unwrap_or((login, ""));
-        let decode = |text: &str| percent_decode(text).ok_or_else(|| bad("a %XX in the URL is not UTF-8 or cut short"));
+        let decode = |text: &str| {
+            percent_decode(text).ok_or_else(|| bad("a %XX in the URL is not UTF-8 or cut short"))
+        };
         let endpoints = hosts
             .split(',')
-            .map(|host| parse_endpoint(host).ok_or_else(|| bad(&format!("{host:?} is not HOST or HOST:PORT"))))
+            .map(|host| {
+                parse_endpoint(host).ok_or_else(|| bad(&format!("{host:?} is not HOST or HOST:PORT")))
+            })
             .collect::<Result<Vec<_>>>()?;
         let tls = match (&spec.options.tls, parse_query(query).map_err(|e| bad(&e))?) {
             (Some(tls), _) => Some(tls.clone()),

@@ -2,7 +2,11 @@ use super::*;
 use crate::connection::ConnectionOptions;
 
 fn parse(url: &str) -> Result<MysqlConfig> {
-    MysqlConfig::parse(&ConnectionSpec { name: "shop".into(), url: url.into(), options: ConnectionOptions::default() })
+    MysqlConfig::parse(&ConnectionSpec {
+        name: "shop".into(),
+        url: url.into(),
+        options: ConnectionOptions::default(),
+    })
 }
 
 #[test]
@@ -27,9 +31,17 @@ fn the_password_option_wins() {
 
 #[test]
 fn refuses_what_it_cannot_read_and_shows_no_secret() {
-    for url in ["mysql://", "mysql://u:secret@", "mysql://u:secret@h:0", "mysql://u:secret@h:x/", "mysql://u:sec%G0ret@h/",
-        "mysql://u:secret@h/?tls=maybe", "mysql://u:secret@h/?ssl=true", "mysql://u:secret@[::1", "mysql://u:secret@h,,g"]
-    {
+    for url in [
+        "mysql://",
+        "mysql://u:secret@",
+        "mysql://u:secret@h:0",
+        "mysql://u:secret@h:x/",
+        "mysql://u:sec%G0ret@h/",
+        "mysql://u:secret@h/?tls=maybe",
+        "mysql://u:secret@h/?ssl=true",
+        "mysql://u:secret@[::1",
+        "mysql://u:secret@h,,g",
+    ] {
         let error = parse(url).unwrap_err();
         assert_eq!(error.code(), Code::ConfigBadValue, "{url}");
         assert!(!error.to_string().contains("secret"), "{error}");

@@ -18,6 +18,7 @@ use super::config::MysqlConfig;
 use super::schema::{TableDetail, TableName};
 use super::server::Identity;
 
+const SELECTION: &str = "mysql.selection";
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 
 /// One pipeline's view of its source.
@@ -28,6 +29,8 @@ pub struct Context {
     pub ledger: Arc<dyn Ledger>,
     pub server_id: Option<u32>,
     routes: Vec<RouteKey>,
+    /// `tables` and `exclude` as JSON.
+    patterns: String,
     /// The server that the newest stream reads from.
     identity: Mutex<Option<Identity>>,
     revive: Mutex<Revive>,
@@ -71,6 +74,7 @@ impl Context {
             ledger,
             server_id: spec.source.server_id,
             routes: spec.routes.iter().map(route).collect::<Result<_>>()?,
+            patterns: serde_json::json!([spec.source.tables, spec.source.exclude]).to_string(),
             identity: Mutex::default(),
             revive: Mutex::default(),
             any_asked: AtomicBool::new(false),
@@ -85,7 +89,12 @@ impl Context {
     }
 
     /// The columns by which the table's documents are told apart; `None` if no route takes the table.
-    pub fn key_of<'a>(&'a self, name: &TableName, detail: &'a TableDetail, folds: bool) -> Option<&'a [String]> {
+    pub fn key_of<'a>(
+        &'a self,
+        name: &TableName,
+        detail: &'a TableDetail,
+        folds: bool,
+    ) -> Option<&'a [String]> {
         let route = self.route(&name.to_string(), folds)?;
         Some(route.key.as_deref().unwrap_or(&detail.primary_key))
     }
@@ -114,6 +123,23 @@ impl Context {
             *pruned = Some(Instant::now());
         }
         self.ledger.prune_schemas(&self.pipeline, position.version).await
+    }
+
+    /// The tables that the pipeline's last stream captured; `None` before the first.
+    pub async fn last_selection(&self) -> Result<Option<Selection>> {
+        let Some(text) = self.ledger.property(&self.pipeline, SELECTION).await? else { return Ok(None) };
+        let [tables, exclude]: [Vec<String>; 2] = serde_json::from_str(&text).map_err(|e| {
+            Error::new(Code::LedgerFormat, "the last run's table patterns cannot be read").cause(e)
+        })?;
+        Selection::parse(&tables, &exclude).map(Some)
+    }
+
+    /// Every table of the present patterns has its place in the history: the next stream needs to look for no others.
+    pub async fn remember_selection(&self) -> Result<()> {
+        if self.ledger.property(&self.pipeline, SELECTION).await?.as_ref() == Some(&self.patterns) {
+            return Ok(());
+        }
+        self.ledger.set_property(&self.pipeline, SELECTION, &self.patterns).await
     }
 
     /// A session on the stream's server; on any endpoint before there is a stream.

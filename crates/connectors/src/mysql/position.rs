@@ -8,9 +8,9 @@ use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::position::{Position, ResumeToken};
 use syncline_engine::version::Version;
 
+use super::binlog::GtidKind;
 use super::binlog::gtid_mariadb::GtidPosition;
 use super::binlog::gtid_mysql::GtidSet;
-use super::binlog::GtidKind;
 use super::server::{Identity, file_number};
 
 /// The transactions that lie before a position.
@@ -95,13 +95,16 @@ impl Token {
     /// Reads a token back.
     pub fn decode(text: &str) -> Result<Token> {
         let bad = |cause: &dyn std::fmt::Display| {
-            Error::new(Code::MysqlIdentity, "the checkpoint cannot be read: it is not one of a MySQL source").cause(cause)
+            Error::new(Code::MysqlIdentity, "the checkpoint cannot be read: it is not one of a MySQL source")
+                .cause(cause)
         };
         let stored: Stored = serde_json::from_str(text).map_err(|e| bad(&e))?;
         file_number(&stored.file).map_err(|e| bad(&e))?;
         let gtids = match &stored.gtids {
             None => Gtids::None,
-            Some(text) if stored.server.mariadb => Gtids::MariaDb(GtidPosition::parse(text).map_err(|e| bad(&e))?),
+            Some(text) if stored.server.mariadb => {
+                Gtids::MariaDb(GtidPosition::parse(text).map_err(|e| bad(&e))?)
+            }
             Some(text) => Gtids::MySql(GtidSet::parse(text).map_err(|e| bad(&e))?),
         };
         Ok(Token {
@@ -133,7 +136,13 @@ mod tests {
     #[test]
     fn a_token_reads_back() {
         let identity = Arc::new(Identity { uid: "u-1".into(), server_id: 5, mariadb: false });
-        let token = Token { file: "bin.000003".into(), offset: 1547, gtids: Arc::new(Gtids::None), identity, format: 7 };
+        let token = Token {
+            file: "bin.000003".into(),
+            offset: 1547,
+            gtids: Arc::new(Gtids::None),
+            identity,
+            format: 7,
+        };
         let back = Token::decode(&token.encode()).unwrap();
         assert_eq!((&*back.file, back.offset, back.format), ("bin.000003", 1547, 7));
         assert_eq!((*back.gtids).clone(), Gtids::None);
@@ -146,7 +155,11 @@ mod tests {
 
     #[test]
     fn what_is_not_a_token_halts() {
-        for text in ["", "{}", "{\"file\":\"bin\",\"offset\":1,\"server\":{\"uid\":\"\",\"server_id\":1,\"mariadb\":true}}"] {
+        for text in [
+            "",
+            "{}",
+            "{\"file\":\"bin\",\"offset\":1,\"server\":{\"uid\":\"\",\"server_id\":1,\"mariadb\":true}}",
+        ] {
             assert_eq!(Token::decode(text).unwrap_err().code(), Code::MysqlIdentity);
         }
     }

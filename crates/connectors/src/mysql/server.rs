@@ -11,9 +11,24 @@ use super::binlog::Flavor;
 
 /// Settings that somebody here looks at. Asked in one statement; a server leaves out what it does not know.
 const VARIABLES: &[&str] = &[
-    "binlog_expire_logs_seconds", "binlog_format", "binlog_legacy_event_pos", "binlog_row_image", "binlog_row_metadata",
-    "binlog_row_value_options", "expire_logs_days", "gtid_mode", "hostname", "log_bin", "log_replica_updates",
-    "log_slave_updates", "lower_case_table_names", "server_id", "server_uid", "server_uuid", "version", "version_comment",
+    "binlog_expire_logs_seconds",
+    "binlog_format",
+    "binlog_legacy_event_pos",
+    "binlog_row_image",
+    "binlog_row_metadata",
+    "binlog_row_value_options",
+    "expire_logs_days",
+    "gtid_mode",
+    "hostname",
+    "log_bin",
+    "log_replica_updates",
+    "log_slave_updates",
+    "lower_case_table_names",
+    "server_id",
+    "server_uid",
+    "server_uuid",
+    "version",
+    "version_comment",
 ];
 
 /// The statement that asks for [`VARIABLES`].
@@ -36,7 +51,8 @@ impl Identity {
     /// has the last word (`stream/resume.rs`).
     pub fn may_be(&self, other: &Identity) -> bool {
         self.mariadb == other.mariadb
-            && (!self.uid.is_empty() && self.uid == other.uid || self.mariadb && self.server_id == other.server_id)
+            && (!self.uid.is_empty() && self.uid == other.uid
+                || self.mariadb && self.server_id == other.server_id)
     }
 }
 
@@ -101,7 +117,11 @@ impl Facts {
 
     /// The statement that shows where the binlog ends.
     pub fn status_sql(&self) -> &'static str {
-        if !self.mariadb() && self.number >= (8, 4, 0) { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" }
+        if !self.mariadb() && self.number >= (8, 4, 0) {
+            "SHOW BINARY LOG STATUS"
+        } else {
+            "SHOW MASTER STATUS"
+        }
     }
 }
 
@@ -157,11 +177,17 @@ mod tests {
 
     #[test]
     fn families_versions_and_identities_are_told_apart() {
-        let maria = facts(&[("version", "10.11.19-MariaDB-log"), ("server_uid", "abc="), ("server_id", "7"), ("log_bin", "ON")]);
+        let maria = facts(&[
+            ("version", "10.11.19-MariaDB-log"),
+            ("server_uid", "abc="),
+            ("server_id", "7"),
+            ("log_bin", "ON"),
+        ]);
         assert!(maria.mariadb() && maria.is_on("log_bin") && !maria.mysql_gtid());
         assert_eq!(maria.number, (10, 11, 19));
         assert_eq!(maria.status_sql(), "SHOW MASTER STATUS");
-        let mysql = facts(&[("Version", "9.7.4-2"), ("server_uuid", "u-1"), ("server_id", "7"), ("gtid_mode", "ON")]);
+        let mysql =
+            facts(&[("Version", "9.7.4-2"), ("server_uuid", "u-1"), ("server_id", "7"), ("gtid_mode", "ON")]);
         assert!(mysql.mysql_gtid());
         assert_eq!(mysql.status_sql(), "SHOW BINARY LOG STATUS");
         assert!(!maria.identity.may_be(&mysql.identity));

@@ -24,7 +24,11 @@ pub struct MysqlSource {
 
 impl MysqlSource {
     /// Connects to nothing yet.
-    pub fn new(connection: &ConnectionSpec, spec: &PipelineSpec, ledger: Arc<dyn Ledger>) -> Result<MysqlSource> {
+    pub fn new(
+        connection: &ConnectionSpec,
+        spec: &PipelineSpec,
+        ledger: Arc<dyn Ledger>,
+    ) -> Result<MysqlSource> {
         let config = MysqlConfig::parse(connection)?;
         Ok(MysqlSource { context: Arc::new(Context::new(config, spec, ledger)?) })
     }

@@ -1,6 +1,5 @@
 //! A database of its own on a real server, a writer, a source over it, and readings of what the stream brings.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use syncline_connectors::connection::{ConnectionOptions, ConnectionSpec};
 use syncline_connectors::registry;
 use syncline_engine::change::{CaptureBatch, Captured, Change, TableEvent};
 use syncline_engine::error::Error;
-use syncline_engine::ledger::Ledger;
+use syncline_engine::ledger::{Ledger, TableRecord, TableState};
 use syncline_engine::position::{Position, StoredPosition};
 use syncline_engine::route::{OnSchemaChange, PipelineSpec, RouteSpec, SourceSpec};
 use syncline_engine::source::{CaptureStream, Source};
@@ -29,6 +28,11 @@ pub fn url(flavour: &str) -> String {
     std::env::var(&name).unwrap_or_else(|_| {
         panic!("{name} is not set: start the servers with tests/services/services.sh start all, then eval its env")
     })
+}
+
+/// The host of test accounts: MySQL 5.6 comes with an anonymous account that wins over `%`.
+pub fn host(flavour: &str) -> &'static str {
+    if flavour == "MYSQL56" { "localhost" } else { "%" }
 }
 
 /// A database on a server, with a writer and a ledger.
@@ -82,7 +86,15 @@ impl Shop {
     pub async fn stream(&self, from: Option<&StoredPosition>) -> Tape {
         let source = self.source();
         let stream = source.stream(from).await.unwrap_or_else(|e| panic!("{}: {e}", self.flavour));
-        Tape::new(source, stream)
+        Tape::of(source, stream)
+    }
+
+    /// Notes in the ledger what the engine would note.
+    pub async fn note(&self, tape: &Tape) {
+        for table in &tape.halts {
+            let record = TableRecord { state: TableState::Halted, error: None };
+            self.ledger.set_table(&self.spec.name, table, &record).await.unwrap();
+        }
     }
 
     /// Drops the database.
@@ -144,14 +156,16 @@ pub struct Tape {
     /// Each batch's first and last item, start and resume.
     pub batches: Vec<(usize, usize, Position, Position)>,
     pub resume: Position,
+    /// Tables that the engine would have noted as halted.
+    pub halts: Vec<String>,
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Tape {
-    fn new(source: Arc<dyn Source>, stream: Box<dyn CaptureStream>) -> Tape {
+    pub fn of(source: Arc<dyn Source>, stream: Box<dyn CaptureStream>) -> Tape {
         let resume = stream.start();
-        Tape { source, stream, items: Vec::new(), batches: Vec::new(), resume }
+        Tape { source, stream, items: Vec::new(), batches: Vec::new(), resume, halts: Vec::new() }
     }
 
     /// Reads until everything committed before this call was brought.
@@ -181,7 +195,12 @@ impl Tape {
     pub async fn step(&mut self) -> Result<(), Error> {
         match self.stream.next().await? {
             Captured::Batch(batch) => self.batch(batch),
-            Captured::Table(event, _) => self.items.push(Item::Event(event)),
+            Captured::Table(event, _) => {
+                if let TableEvent::Halted { table, .. } = &event {
+                    self.halts.push(table.to_string());
+                }
+                self.items.push(Item::Event(event));
+            }
         }
         Ok(())
     }
@@ -274,10 +293,4 @@ pub fn show(value: OwnedValue) -> String {
         OwnedValue::Json(t) => t.to_string(),
         other => format!("{other:?}"),
     }
-}
-
-/// The rows of a table as the server shows them, by id.
-pub async fn rows(shop: &mut Shop, sql: &str) -> BTreeMap<i64, String> {
-    let rows: Vec<(i64, String)> = shop.writer.query(sql).await.unwrap();
-    rows.into_iter().collect()
 }

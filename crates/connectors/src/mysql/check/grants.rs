@@ -43,7 +43,14 @@ pub async fn findings(context: &Context, session: &mut Session, facts: &Facts) -
 
 /// `'user'@'host'` as the server has matched it.
 async fn account(session: &mut Session) -> Result<String> {
-    let text = session.texts("SELECT CURRENT_USER()").await?.into_iter().flatten().flatten().next().unwrap_or_default();
+    let text = session
+        .texts("SELECT CURRENT_USER()")
+        .await?
+        .into_iter()
+        .flatten()
+        .flatten()
+        .next()
+        .unwrap_or_default();
     let (user, host) = text.rsplit_once('@').unwrap_or((&text, "%"));
     Ok(format!("{}@{}", text_literal(user), text_literal(host)))
 }
@@ -63,7 +70,8 @@ async fn may_replicate(session: &mut Session, facts: &Facts) -> Result<bool> {
     let has = |privilege: &str| {
         rows.iter().flatten().flatten().any(|grant| {
             let grant = grant.to_ascii_uppercase();
-            let Some((privileges, on)) = grant.strip_prefix("GRANT ").and_then(|g| g.split_once(" ON ")) else {
+            let Some((privileges, on)) = grant.strip_prefix("GRANT ").and_then(|g| g.split_once(" ON "))
+            else {
                 return false;
             };
             on.starts_with("*.*") && privileges.split(", ").any(|p| p == privilege)
@@ -90,7 +98,12 @@ async fn unreadable(context: &Context, session: &mut Session) -> Result<BTreeSet
             if denied_table(session, &format!("SELECT 1 FROM {on} LIMIT 0")).await? {
                 out.insert(on);
             }
-        } else if denied_table(session, &format!("SELECT 1 FROM {}.`syncline_absent_table` LIMIT 0", ident(database))).await? {
+        } else if denied_table(
+            session,
+            &format!("SELECT 1 FROM {}.`syncline_absent_table` LIMIT 0", ident(database)),
+        )
+        .await?
+        {
             // A server tells that a table does not exist only to those who could read it.
             out.insert(format!("{}.*", ident(database)));
         }

@@ -17,7 +17,8 @@ pub async fn findings(session: &mut Session) -> Result<Vec<Error>> {
     if !facts.is_on("log_bin") {
         out.push(no_binlog(&shown));
     }
-    let setting = |message: String, fix: &str| Error::new(Code::MysqlSetting, format!("{shown}: {message}")).fix(fix);
+    let setting =
+        |message: String, fix: &str| Error::new(Code::MysqlSetting, format!("{shown}: {message}")).fix(fix);
     match facts.variable("binlog_format") {
         Some(format) if !format.eq_ignore_ascii_case("ROW") => {
             out.push(setting(format!("binlog_format is {format}"), "SET GLOBAL binlog_format = ROW, and binlog_format=ROW in the server's configuration; sessions that are open keep the old one"));
@@ -26,21 +27,34 @@ pub async fn findings(session: &mut Session) -> Result<Vec<Error>> {
     }
     match facts.variable("binlog_row_image") {
         Some(image) if !image.eq_ignore_ascii_case("FULL") && !image.eq_ignore_ascii_case("FULL_NODUP") => {
-            out.push(setting(format!("binlog_row_image is {image}"), "SET GLOBAL binlog_row_image = FULL, and binlog_row_image=FULL in the server's configuration"));
+            out.push(setting(
+                format!("binlog_row_image is {image}"),
+                "SET GLOBAL binlog_row_image = FULL, and binlog_row_image=FULL in the server's configuration",
+            ));
         }
         _ => {}
     }
     match facts.variable("binlog_row_value_options") {
         Some(options) if !options.is_empty() => {
-            out.push(setting(format!("binlog_row_value_options is {options}"), "SET GLOBAL binlog_row_value_options = ''"));
+            out.push(setting(
+                format!("binlog_row_value_options is {options}"),
+                "SET GLOBAL binlog_row_value_options = ''",
+            ));
         }
         _ => {}
     }
     if facts.identity.server_id == 0 {
-        out.push(setting("server_id is 0".into(), "SET GLOBAL server_id = 1, or another number that no replica has"));
+        out.push(setting(
+            "server_id is 0".into(),
+            "SET GLOBAL server_id = 1, or another number that no replica has",
+        ));
     }
     if is_replica(session).await? && !logs_what_it_replicates(&facts) {
-        let name = if facts.variable("log_replica_updates").is_some() { "log_replica_updates" } else { "log_slave_updates" };
+        let name = if facts.variable("log_replica_updates").is_some() {
+            "log_replica_updates"
+        } else {
+            "log_slave_updates"
+        };
         out.push(setting(
             format!("it is a replica and {name} is OFF, so its binlog lacks what it replicates"),
             &format!("start the server with --{}=ON, or read from its source", name.replace('_', "-")),
@@ -73,7 +87,8 @@ async fn is_replica(session: &mut Session) -> Result<bool> {
 
 /// How long files are kept; nothing to say where they are kept for ever.
 fn retention(facts: &Facts, shown: &str) -> Option<Error> {
-    let seconds = facts.variable("binlog_expire_logs_seconds").and_then(|v| v.parse::<f64>().ok()).unwrap_or(0.0);
+    let seconds =
+        facts.variable("binlog_expire_logs_seconds").and_then(|v| v.parse::<f64>().ok()).unwrap_or(0.0);
     let days = facts.variable("expire_logs_days").and_then(|v| v.parse::<f64>().ok()).unwrap_or(0.0);
     let kept = if seconds > 0.0 { seconds } else { days * 86_400.0 };
     (kept > 0.0 && kept < MIN_RETENTION_SECONDS as f64).then(|| {

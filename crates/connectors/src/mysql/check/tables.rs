@@ -17,7 +17,8 @@ pub async fn findings(context: &Context, session: &mut Session, facts: &Facts) -
     let names = schema::list(session, &context.selection).await?;
     let tables = schema::read(session, &names).await?;
     let records = context.ledger.pipeline(&context.pipeline).await?.tables;
-    let halted = |name: &TableName| records.get(&name.to_string()).is_some_and(|r| r.state == TableState::Halted);
+    let halted =
+        |name: &TableName| records.get(&name.to_string()).is_some_and(|r| r.state == TableState::Halted);
     let mut out = Vec::new();
     for (name, detail) in &tables {
         match detail {
@@ -37,7 +38,12 @@ pub async fn findings(context: &Context, session: &mut Session, facts: &Facts) -
 }
 
 /// Foreign keys whose actions change rows of captured tables without row events. MySQL logs them since 9.6.
-async fn cascades(context: &Context, session: &mut Session, facts: &Facts, names: &[TableName]) -> Result<Vec<Error>> {
+async fn cascades(
+    context: &Context,
+    session: &mut Session,
+    facts: &Facts,
+    names: &[TableName],
+) -> Result<Vec<Error>> {
     if !facts.mariadb() && facts.number >= (9, 6, 0) {
         return Ok(Vec::new());
     }
@@ -53,12 +59,17 @@ async fn cascades(context: &Context, session: &mut Session, facts: &Facts, names
             text_literal(database)
         );
         for row in session.texts(&sql).await? {
-            let Ok([Some(table), Some(constraint), Some(update), Some(delete)]) = <[_; 4]>::try_from(row) else { continue };
+            let Ok([Some(table), Some(constraint), Some(update), Some(delete)]) = <[_; 4]>::try_from(row)
+            else {
+                continue;
+            };
             let Some(name) = tables.iter().find(|n| n.table == table) else { continue };
             let name = name.to_string();
             let acts = |rule: &str| !matches!(rule, "RESTRICT" | "NO ACTION");
             if (acts(&update) || acts(&delete)) && !context.accepts_cascade(&name, facts.folds_names()) {
-                let message = format!("{name}: foreign key {constraint} says ON UPDATE {update} ON DELETE {delete}, and this server does not log what that changes");
+                let message = format!(
+                    "{name}: foreign key {constraint} says ON UPDATE {update} ON DELETE {delete}, and this server does not log what that changes"
+                );
                 out.push(Error::new(Code::MysqlCascade, message));
             }
         }

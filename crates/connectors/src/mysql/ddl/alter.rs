@@ -25,12 +25,31 @@ pub enum Place {
 /// One clause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Clause {
-    Add { spec: ColumnSpec, place: Place, if_not_exists: bool },
-    Drop { name: String, if_exists: bool },
+    Add {
+        spec: ColumnSpec,
+        place: Place,
+        if_not_exists: bool,
+    },
+    Drop {
+        name: String,
+        if_exists: bool,
+    },
     /// MODIFY, and CHANGE with another name.
-    Change { name: String, spec: ColumnSpec, place: Place, if_exists: bool },
-    RenameColumn { name: String, to: String, if_exists: bool },
-    Visible { name: String, visible: bool },
+    Change {
+        name: String,
+        spec: ColumnSpec,
+        place: Place,
+        if_exists: bool,
+    },
+    RenameColumn {
+        name: String,
+        to: String,
+        if_exists: bool,
+    },
+    Visible {
+        name: String,
+        visible: bool,
+    },
     AddPrimaryKey(Vec<String>),
     DropPrimaryKey,
     RenameTo(Name),
@@ -72,7 +91,9 @@ fn clause(p: &mut Parser, out: &mut Vec<Clause>) -> Parsed<()> {
         out.push(one);
         return Ok(());
     }
-    match p.take_one(&["ADD", "DROP", "MODIFY", "CHANGE", "ALTER", "RENAME", "CONVERT", "ORDER", "DISCARD", "IMPORT"]) {
+    match p.take_one(&[
+        "ADD", "DROP", "MODIFY", "CHANGE", "ALTER", "RENAME", "CONVERT", "ORDER", "DISCARD", "IMPORT",
+    ]) {
         Some("ADD") => add(p, out),
         Some("DROP") => drop_(p).map(|c| out.push(c)),
         Some("MODIFY") => {
@@ -183,7 +204,8 @@ fn drop_(p: &mut Parser) -> Parsed<Clause> {
         || p.is("CHECK") && p.peek_at(1).is_some_and(|t| matches!(t, Token::Word(_) | Token::Quoted(_)));
     if other {
         // A primary key can be dropped as the index or constraint that it is.
-        let primary = matches!(p.peek_at(1), Some(Token::Quoted(name)) if name.eq_ignore_ascii_case("PRIMARY"));
+        let primary =
+            matches!(p.peek_at(1), Some(Token::Quoted(name)) if name.eq_ignore_ascii_case("PRIMARY"));
         p.skip_item()?;
         return Ok(if primary { Clause::DropPrimaryKey } else { Clause::Nothing });
     }

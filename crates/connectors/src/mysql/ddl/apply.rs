@@ -66,7 +66,12 @@ fn fills(spec: &ColumnSpec, detail: &ColumnDetail) -> bool {
 
 /// Applies the clauses as the server does: columns that stay keep their order, then what is new or moved is put in.
 /// `database_charset` is what a bare `CONVERT TO CHARACTER SET DEFAULT` means.
-pub fn altered(before: &TableDetail, alter: &Alter, database_charset: &str, dialect: &Dialect) -> Parsed<Applied> {
+pub fn altered(
+    before: &TableDetail,
+    alter: &Alter,
+    database_charset: &str,
+    dialect: &Dialect,
+) -> Parsed<Applied> {
     let mut applied = Applied { detail: before.clone(), reread: false, rows: None };
     defaults(&mut applied, &alter.clauses, database_charset)?;
     let charset = applied.detail.charset.clone();
@@ -150,7 +155,9 @@ fn keep(
                 column_now.name = Arc::from(to.as_str());
                 *reread = true;
             }
-            Clause::Visible { name, visible } if same_column(name, &old.name) => column_now.invisible = !visible,
+            Clause::Visible { name, visible } if same_column(name, &old.name) => {
+                column_now.invisible = !visible
+            }
             _ => {}
         }
     }
@@ -159,7 +166,10 @@ fn keep(
 }
 
 fn differs(old: &ColumnDetail, new: &ColumnDetail) -> bool {
-    old.name != new.name || old.kind != new.kind || old.generated != new.generated || old.nullable && !new.nullable
+    old.name != new.name
+        || old.kind != new.kind
+        || old.generated != new.generated
+        || old.nullable && !new.nullable
 }
 
 /// New columns, and those that a clause moves.
@@ -213,7 +223,9 @@ fn key(detail: &mut TableDetail, before: &TableDetail, clauses: &[Clause]) -> Pa
     for clause in clauses {
         match clause {
             Clause::AddPrimaryKey(names) => key.clone_from(names),
-            Clause::Add { spec, .. } | Clause::Change { spec, .. } if spec.primary => key = vec![spec.name.clone()],
+            Clause::Add { spec, .. } | Clause::Change { spec, .. } if spec.primary => {
+                key = vec![spec.name.clone()]
+            }
             _ => {}
         }
     }

@@ -34,7 +34,9 @@ pub struct ColumnSpec {
 impl ColumnSpec {
     /// Whether NULL is allowed.
     pub fn may_be_null(&self, explicit_timestamp: bool) -> bool {
-        self.nullable.unwrap_or(!self.primary && self.kind != TypeSpec::Serial && (!self.timestamp || explicit_timestamp))
+        self.nullable.unwrap_or(
+            !self.primary && self.kind != TypeSpec::Serial && (!self.timestamp || explicit_timestamp),
+        )
     }
 }
 
@@ -241,7 +243,13 @@ pub fn references(p: &mut Parser) -> Parsed<()> {
 /// Attributes without meaning to documents, each with how it is passed over.
 fn ignored(p: &mut Parser) -> Parsed<()> {
     const WITH_VALUE: [&str; 8] = [
-        "COMMENT", "COLUMN_FORMAT", "STORAGE", "SRID", "REF_SYSTEM_ID", "ENGINE_ATTRIBUTE", "SECONDARY_ENGINE_ATTRIBUTE",
+        "COMMENT",
+        "COLUMN_FORMAT",
+        "STORAGE",
+        "SRID",
+        "REF_SYSTEM_ID",
+        "ENGINE_ATTRIBUTE",
+        "SECONDARY_ENGINE_ATTRIBUTE",
         "CLUSTERING",
     ];
     if p.take_one(&WITH_VALUE).is_some() {

@@ -49,7 +49,8 @@ impl<'a> Lexer<'a> {
     fn blank(&mut self) {
         loop {
             let before = self.rest.len();
-            self.rest = self.rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\0' || c == '\u{b}');
+            self.rest =
+                self.rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\0' || c == '\u{b}');
             if self.rest.starts_with('#') || is_dash_comment(self.rest) {
                 let end = self.rest.find('\n').map_or(self.rest.len(), |n| n + 1);
                 self.skip(end);
@@ -145,7 +146,8 @@ impl<'a> Lexer<'a> {
     fn number_or_word(&mut self) -> Token {
         let end = self.rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.rest.len());
         let next = self.rest[end..].chars().next();
-        let exponent = matches!(next, Some('e' | 'E')) && self.rest[end + 1..].starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+');
+        let exponent = matches!(next, Some('e' | 'E'))
+            && self.rest[end + 1..].starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+');
         if next.is_some_and(is_word) && !exponent {
             return Token::Word(self.word());
         }
@@ -170,7 +172,9 @@ fn is_word(c: char) -> bool {
 
 /// `--` begins a comment only before a space or the end.
 fn is_dash_comment(text: &str) -> bool {
-    text.strip_prefix("--").is_some_and(|rest| rest.chars().next().is_none_or(|c| c.is_ascii_whitespace() || c.is_ascii_control()))
+    text.strip_prefix("--").is_some_and(|rest| {
+        rest.chars().next().is_none_or(|c| c.is_ascii_whitespace() || c.is_ascii_control())
+    })
 }
 
 fn unescape(c: char) -> char {

@@ -10,12 +10,16 @@ mod parser;
 mod statement;
 mod types;
 
-pub use alter::{Alter, Clause, Place};
-pub use apply::{Applied, altered, created};
-pub use column::{ColumnSpec, DefaultValue};
+pub use alter::{Alter, Clause};
+pub use apply::{altered, created};
 pub use create::{Body, Create};
 pub use lexer::Dialect;
 pub use statement::{Statement, Xa, read};
+
+#[cfg(test)]
+mod server_tests;
+#[cfg(test)]
+mod tests;
 
 /// A table's name in a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]

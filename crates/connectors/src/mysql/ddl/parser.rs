@@ -187,7 +187,8 @@ impl Parser {
     /// Whether the statement's last tokens are these keywords.
     pub fn ends_with(&self, keywords: &[&str]) -> bool {
         let is_end = |token: &&Token| **token != Token::Sign(';');
-        let last: Vec<&Token> = self.tokens.iter().rev().skip_while(|t| !is_end(t)).take(keywords.len()).collect();
+        let last: Vec<&Token> =
+            self.tokens.iter().rev().skip_while(|t| !is_end(t)).take(keywords.len()).collect();
         let same = |(token, keyword): (&&Token, &&str)| matches!(token, Token::Word(w) if w.eq_ignore_ascii_case(keyword));
         last.len() == keywords.len() && last.iter().rev().zip(keywords).all(same)
     }
@@ -197,7 +198,8 @@ impl Parser {
         let mut names = Vec::new();
         while let Some(token) = self.next() {
             if let Token::Word(first) | Token::Quoted(first) = token {
-                let dotted = self.is_sign('.') && matches!(self.peek_at(1), Some(Token::Word(_) | Token::Quoted(_)));
+                let dotted =
+                    self.is_sign('.') && matches!(self.peek_at(1), Some(Token::Word(_) | Token::Quoted(_)));
                 names.push(Name { database: None, table: first.clone() });
                 if dotted {
                     self.at += 1;

@@ -28,11 +28,19 @@ pub enum Statement {
     /// `DROP INDEX PRIMARY ON t`.
     DropPrimaryKey(Name),
     /// A database is made or changed; `None`: the session's database, and the server's default character set.
-    Database { name: Option<String>, charset: Option<String> },
+    Database {
+        name: Option<String>,
+        charset: Option<String>,
+    },
     /// Rows changed by a statement; every name that stands in it.
-    Dml { word: &'static str, names: Vec<Name> },
+    Dml {
+        word: &'static str,
+        names: Vec<Name>,
+    },
     /// It changes a table, but how is not understood; the names that stand in it.
-    Unclear { names: Vec<Name> },
+    Unclear {
+        names: Vec<Name>,
+    },
     /// Nothing to a reader of rows.
     Other,
 }
@@ -66,11 +74,27 @@ pub fn read(sql: &str, dialect: Dialect) -> Statement {
         return Statement::Dml { word, names: parser.all_names() };
     }
     let is = |word: &str| first.eq_ignore_ascii_case(word);
-    let known = ["BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "XA", "CREATE", "ALTER", "DROP", "RENAME", "TRUNCATE", "SET"];
+    let known = [
+        "BEGIN",
+        "START",
+        "COMMIT",
+        "ROLLBACK",
+        "SAVEPOINT",
+        "RELEASE",
+        "XA",
+        "CREATE",
+        "ALTER",
+        "DROP",
+        "RENAME",
+        "TRUNCATE",
+        "SET",
+    ];
     if !known.iter().any(|k| is(k)) {
         return Statement::Other;
     }
-    let Ok(mut p) = Parser::new(sql, dialect, usize::MAX) else { return Statement::Unclear { names: Vec::new() } };
+    let Ok(mut p) = Parser::new(sql, dialect, usize::MAX) else {
+        return Statement::Unclear { names: Vec::new() };
+    };
     match statement(&mut p, sql) {
         Ok(statement) => statement,
         Err(Unclear) => {
@@ -172,7 +196,8 @@ fn alter_any(p: &mut Parser) -> Parsed<Statement> {
         return alter::read(p, ignore).map(Statement::Alter);
     }
     if p.take_one(&["DATABASE", "SCHEMA"]).is_some() {
-        let options = ["DEFAULT", "CHARACTER", "CHARSET", "COLLATE", "ENCRYPTION", "COMMENT", "READ", "UPGRADE"];
+        let options =
+            ["DEFAULT", "CHARACTER", "CHARSET", "COLLATE", "ENCRYPTION", "COMMENT", "READ", "UPGRADE"];
         let name = if options.iter().any(|o| p.is(o)) { None } else { Some(p.ident()?) };
         return Ok(Statement::Database { name, charset: database_charset(p)? });
     }

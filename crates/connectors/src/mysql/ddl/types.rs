@@ -27,7 +27,11 @@ impl TypeSpec {
         let charset = |own: &Option<String>| Charset::named(own.as_deref().unwrap_or(table)).ok_or(Unclear);
         let text = |own, length, pad| {
             let charset = charset(own)?;
-            Ok(if charset.is_binary() { ColumnType::Bytes { pad } } else { ColumnType::Text { charset, length } })
+            Ok(if charset.is_binary() {
+                ColumnType::Bytes { pad }
+            } else {
+                ColumnType::Text { charset, length }
+            })
         };
         match self {
             TypeSpec::Plain(kind) => Ok(kind.clone()),
@@ -35,7 +39,11 @@ impl TypeSpec {
             TypeSpec::Char { length, charset } => text(charset, Some(*length), u16::try_from(*length).ok()),
             TypeSpec::Labels { set, labels, charset: own } => {
                 let (labels, charset) = (labels.clone(), charset(own)?);
-                Ok(if *set { ColumnType::Set { labels, charset } } else { ColumnType::Enum { labels, charset } })
+                Ok(if *set {
+                    ColumnType::Set { labels, charset }
+                } else {
+                    ColumnType::Enum { labels, charset }
+                })
             }
             TypeSpec::Serial => Ok(ColumnType::Integer { bits: 64, unsigned: true }),
         }
@@ -44,7 +52,9 @@ impl TypeSpec {
     /// Sets the character set that is written behind the type.
     pub fn set_charset(&mut self, name: String) {
         match self {
-            TypeSpec::Text { charset, .. } | TypeSpec::Char { charset, .. } | TypeSpec::Labels { charset, .. } => {
+            TypeSpec::Text { charset, .. }
+            | TypeSpec::Char { charset, .. }
+            | TypeSpec::Labels { charset, .. } => {
                 *charset = Some(name);
             }
             TypeSpec::Plain(_) | TypeSpec::Serial => {}
@@ -126,8 +136,15 @@ fn integer_bits(word: &str) -> Option<u8> {
 
 fn geometry(word: &str) -> Option<ColumnType> {
     const NAMES: [&str; 9] = [
-        "GEOMETRY", "POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON",
-        "GEOMETRYCOLLECTION", "GEOMCOLLECTION",
+        "GEOMETRY",
+        "POINT",
+        "LINESTRING",
+        "POLYGON",
+        "MULTIPOINT",
+        "MULTILINESTRING",
+        "MULTIPOLYGON",
+        "GEOMETRYCOLLECTION",
+        "GEOMCOLLECTION",
     ];
     NAMES.contains(&word).then_some(ColumnType::Geometry)
 }
@@ -230,7 +247,9 @@ fn text(p: &mut Parser, word: &str) -> Parsed<Option<TypeSpec>> {
             if p.take_one(&["VARBINARY", "BINARY"]).is_some() {
                 return Ok(Some(plain(ColumnType::Bytes { pad: None })));
             }
-            if p.take_one(&["VARCHAR", "VARCHARACTER", "CHAR", "CHARACTER"]).is_some_and(|w| w.starts_with("CHAR")) {
+            if p.take_one(&["VARCHAR", "VARCHARACTER", "CHAR", "CHARACTER"])
+                .is_some_and(|w| w.starts_with("CHAR"))
+            {
                 p.expect("VARYING")?;
             }
             TypeSpec::Text { length: None, charset: None }

@@ -28,7 +28,8 @@ impl Key {
     /// The columns `key` of a table that looks like `detail`.
     pub fn new(schema: &TableSchema, detail: &TableDetail, key: &[usize]) -> Result<Key> {
         let column = |n: &usize| {
-            let ColumnDetail { name, kind, nullable, .. } = detail.columns.get(*n).ok_or_else(|| unfit(schema, "?"))?;
+            let ColumnDetail { name, kind, nullable, .. } =
+                detail.columns.get(*n).ok_or_else(|| unfit(schema, "?"))?;
             match kind {
                 ColumnType::Json | ColumnType::Geometry | ColumnType::Vector => Err(unfit(schema, name)),
                 _ => Ok(KeyColumn { name: ident(name), kind: kind.clone(), nullable: *nullable }),
@@ -40,8 +41,12 @@ impl Key {
     /// What selects the key's values exactly.
     pub fn select_list(&self) -> String {
         let exact = |c: &KeyColumn| match c.kind {
-            ColumnType::Text { .. } | ColumnType::JsonText { .. } | ColumnType::Bytes { .. } => format!("HEX({})", c.name),
-            ColumnType::Bit { .. } | ColumnType::Enum { .. } | ColumnType::Set { .. } => format!("{} + 0", c.name),
+            ColumnType::Text { .. } | ColumnType::JsonText { .. } | ColumnType::Bytes { .. } => {
+                format!("HEX({})", c.name)
+            }
+            ColumnType::Bit { .. } | ColumnType::Enum { .. } | ColumnType::Set { .. } => {
+                format!("{} + 0", c.name)
+            }
             ColumnType::Float | ColumnType::Double => format!("{} + 0e0", c.name),
             _ => c.name.clone(),
         };
@@ -69,7 +74,9 @@ impl Key {
             return Err(bad());
         }
         let literals = self.columns.iter().zip(values);
-        literals.map(|(column, value)| value.map(|v| column.literal(&v).ok_or_else(bad)).transpose()).collect()
+        literals
+            .map(|(column, value)| value.map(|v| column.literal(&v).ok_or_else(bad)).transpose())
+            .collect()
     }
 
     /// Rows above `after` and not above `upto`.
@@ -106,9 +113,10 @@ impl Key {
     /// Rows with one of these keys; whatever else the collation takes for equal comes too. `None` if no key can match.
     pub fn any_of(&self, keys: &[Vec<OwnedValue>]) -> Option<String> {
         let one = |values: &Vec<OwnedValue>| {
-            let parts = self.columns.iter().zip(values).map(|(column, value)| {
-                Some(format!("{} = {}", column.name, value_literal(value.borrow())?))
-            });
+            let parts =
+                self.columns.iter().zip(values).map(|(column, value)| {
+                    Some(format!("{} = {}", column.name, value_literal(value.borrow())?))
+                });
             let parts: Option<Vec<String>> = parts.collect();
             parts.filter(|_| values.len() == self.columns.len()).map(|p| format!("({})", p.join(" AND ")))
         };
@@ -143,7 +151,9 @@ impl KeyColumn {
 
     /// A value read with [`Key::select_list`] as a literal; `None` if it cannot be one of this column.
     fn literal(&self, text: &str) -> Option<String> {
-        let only = |allowed: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || allowed.contains(c));
+        let only = |allowed: &str| {
+            !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || allowed.contains(c))
+        };
         match &self.kind {
             ColumnType::Text { charset, .. } | ColumnType::JsonText { charset } => {
                 Some(format!("_{} {}", introducer(charset.name), hex(&unhex(text)?)))

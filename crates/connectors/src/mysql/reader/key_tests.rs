@@ -49,7 +49,10 @@ fn a_range_of_a_composite_key_is_an_or_of_prefixes() {
 fn null_comes_first() {
     let key = key(&[("a", int(), true)]);
     assert_eq!(key.range(None, &bound(&[Some("5")])).unwrap(), "(((`a` < 5 OR `a` IS NULL)) OR (`a` = 5))");
-    assert_eq!(key.range(Some(&bound(&[None])), &bound(&[None])).unwrap(), "((`a` IS NOT NULL)) AND ((FALSE) OR (`a` IS NULL))");
+    assert_eq!(
+        key.range(Some(&bound(&[None])), &bound(&[None])).unwrap(),
+        "((`a` IS NOT NULL)) AND ((FALSE) OR (`a` IS NULL))"
+    );
 }
 
 #[test]
@@ -66,7 +69,8 @@ fn a_bound_that_is_none_is_refused() {
 #[test]
 fn keys_become_conditions_and_null_matches_nothing() {
     let key = key(&[("a", int(), false), ("b", text(), false)]);
-    let keys = [vec![OwnedValue::Int(3), OwnedValue::Text("x".into())], vec![OwnedValue::Null, OwnedValue::Null]];
+    let keys =
+        [vec![OwnedValue::Int(3), OwnedValue::Text("x".into())], vec![OwnedValue::Null, OwnedValue::Null]];
     assert_eq!(key.any_of(&keys).unwrap(), "(`a` = 3 AND `b` = _utf8mb4 0x78)");
     assert_eq!(key.any_of(&keys[1..]), None);
 }

@@ -26,7 +26,12 @@ pub struct Range<'a> {
 }
 
 /// Opens a snapshot that sees everything before `opened`. Answers its exact coordinate where the server tells it.
-pub async fn open_snapshot(session: &mut Session, opened: &Position, epoch: u16, range: &Range<'_>) -> Result<Option<Coordinate>> {
+pub async fn open_snapshot(
+    session: &mut Session,
+    opened: &Position,
+    epoch: u16,
+    range: &Range<'_>,
+) -> Result<Option<Coordinate>> {
     let token = Token::of(opened).ok_or_else(|| Error::new(Code::Internal, "a window of another source"))?;
     if !session.facts().mariadb() {
         match &*token.gtids {
@@ -45,7 +50,11 @@ pub async fn open_snapshot(session: &mut Session, opened: &Position, epoch: u16,
         }
         session.execute("COMMIT").await?;
         if start.elapsed() > PATIENCE {
-            let message = format!("{}: reads still stand at {coordinate}, the stream at {}", session.shown(), opened.token.text());
+            let message = format!(
+                "{}: reads still stand at {coordinate}, the stream at {}",
+                session.shown(),
+                opened.token.text()
+            );
             return Err(Error::new(Code::Overloaded, message));
         }
         tokio::time::sleep(pause).await;
@@ -59,7 +68,10 @@ async fn executed(session: &mut Session, set: &str) -> Result<()> {
     let answer = session.texts(&sql).await?.into_iter().flatten().flatten().next();
     match answer.as_deref() {
         Some("0") => Ok(()),
-        _ => Err(Error::new(Code::Overloaded, format!("{}: transactions of the binlog are not committed yet", session.shown()))),
+        _ => Err(Error::new(
+            Code::Overloaded,
+            format!("{}: transactions of the binlog are not committed yet", session.shown()),
+        )),
     }
 }
 

@@ -54,7 +54,10 @@ impl MysqlReader {
             }
         };
         tokio::time::timeout(BACK_WITHIN, back).await.map_err(|_| {
-            Error::new(Code::Overloaded, format!("{name} is halted, and the stream has not taken it up again yet"))
+            Error::new(
+                Code::Overloaded,
+                format!("{name} is halted, and the stream has not taken it up again yet"),
+            )
         })
     }
 
@@ -106,7 +109,9 @@ impl TableReader for MysqlReader {
         let key = self.key(&mut session, schema, key).await?;
         let table = table_ident(&schema.database, &schema.table);
         let (list, range, order) = (key.select_list(), key.range(after, last)?, key.order(false));
-        let nth = |n: usize| format!("SELECT {list} FROM {table}{hint} WHERE {range} ORDER BY {order} LIMIT 1 OFFSET {n}");
+        let nth = |n: usize| {
+            format!("SELECT {list} FROM {table}{hint} WHERE {range} ORDER BY {order} LIMIT 1 OFFSET {n}")
+        };
         let mut found = self.key_row(&mut session, &nth(rows.max(1) - 1)).await?.map(|v| key.bound(&v));
         if found.is_none() && self.key_row(&mut session, &nth(0)).await?.is_some() {
             found = Some(last.clone());

@@ -84,7 +84,10 @@ impl Pool {
         };
         let now = detail.schema(&name);
         if now.columns != schema.columns || now.primary_key != schema.primary_key {
-            return Err(Error::new(Code::MysqlQuery, format!("{name} was altered meanwhile: it is read again")));
+            return Err(Error::new(
+                Code::MysqlQuery,
+                format!("{name} was altered meanwhile: it is read again"),
+            ));
         }
         Ok(detail)
     }

@@ -34,7 +34,12 @@ pub fn index_hint(schema: &TableSchema, key: &[usize]) -> &'static str {
 }
 
 /// Reads the rows. The session is good for another read afterwards, unless it says otherwise.
-pub async fn read(pool: &Pool, session: &mut Session, shape: &Shape<'_>, opened: &Position) -> Result<ReadRows> {
+pub async fn read(
+    pool: &Pool,
+    session: &mut Session,
+    shape: &Shape<'_>,
+    opened: &Position,
+) -> Result<ReadRows> {
     pool.prove(session).await?;
     let epoch = opened.version.epoch();
     let any = shape.conditions.join(" OR ");

@@ -20,8 +20,10 @@ const ONE_BY_ONE: usize = 16;
 pub async fn list(session: &mut Session, selection: &Selection) -> Result<Vec<TableName>> {
     let folds = session.facts().folds_names();
     let types = "('BASE TABLE', 'SYSTEM VERSIONED')";
-    let mut sql = format!("SELECT table_schema, table_name FROM information_schema.tables WHERE table_type IN {types}");
-    let databases: Option<BTreeSet<&str>> = selection.included().iter().map(|p| literal_database(p.as_str())).collect();
+    let mut sql =
+        format!("SELECT table_schema, table_name FROM information_schema.tables WHERE table_type IN {types}");
+    let databases: Option<BTreeSet<&str>> =
+        selection.included().iter().map(|p| literal_database(p.as_str())).collect();
     if let Some(databases) = databases.filter(|_| !folds) {
         let list: Vec<String> = databases.iter().map(|d| text_literal(d)).collect();
         sql.push_str(&format!(" AND table_schema IN ({})", list.join(", ")));
@@ -46,13 +48,21 @@ fn literal_database(pattern: &str) -> Option<&str> {
 
 /// Reads one table; `None` if there is none of that name.
 pub async fn read_one(session: &mut Session, name: &TableName) -> Result<Option<TableDetail>> {
-    let mut tables = read_where(session, &format!("= {}", text_literal(&name.database)), &format!("= {}", text_literal(&name.table))).await?;
+    let mut tables = read_where(
+        session,
+        &format!("= {}", text_literal(&name.database)),
+        &format!("= {}", text_literal(&name.table)),
+    )
+    .await?;
     tables.remove(name).transpose()
 }
 
 /// Reads several tables; those that do not exist are not in the answer, those with a column that we do not know are
 /// there with their error.
-pub async fn read(session: &mut Session, names: &[TableName]) -> Result<BTreeMap<TableName, Result<TableDetail>>> {
+pub async fn read(
+    session: &mut Session,
+    names: &[TableName],
+) -> Result<BTreeMap<TableName, Result<TableDetail>>> {
     let mut by_database: BTreeMap<&str, Vec<&TableName>> = BTreeMap::new();
     for name in names {
         by_database.entry(&name.database).or_default().push(name);
@@ -62,7 +72,9 @@ pub async fn read(session: &mut Session, names: &[TableName]) -> Result<BTreeMap
         let database = format!("= {}", text_literal(database));
         if tables.len() < ONE_BY_ONE {
             for name in tables {
-                all.append(&mut read_where(session, &database, &format!("= {}", text_literal(&name.table))).await?);
+                all.append(
+                    &mut read_where(session, &database, &format!("= {}", text_literal(&name.table))).await?,
+                );
             }
         } else {
             let wanted: BTreeSet<&TableName> = tables.into_iter().collect();
@@ -81,7 +93,11 @@ struct Found {
     key: Vec<String>,
 }
 
-async fn read_where(session: &mut Session, database: &str, table: &str) -> Result<BTreeMap<TableName, Result<TableDetail>>> {
+async fn read_where(
+    session: &mut Session,
+    database: &str,
+    table: &str,
+) -> Result<BTreeMap<TableName, Result<TableDetail>>> {
     let mut found = read_columns(session, database, table).await?;
     let condition = format!("table_schema {database} AND table_name {table}");
     let sql = format!(
@@ -112,7 +128,11 @@ async fn read_where(session: &mut Session, database: &str, table: &str) -> Resul
     Ok(found.into_iter().map(|(name, found)| (name.clone(), detail(&name, &found))).collect())
 }
 
-async fn read_columns(session: &mut Session, database: &str, table: &str) -> Result<BTreeMap<TableName, Found>> {
+async fn read_columns(
+    session: &mut Session,
+    database: &str,
+    table: &str,
+) -> Result<BTreeMap<TableName, Found>> {
     let sql = format!(
         "SELECT table_schema, table_name, table_collation FROM information_schema.tables \
          WHERE table_schema {database} AND table_name {table}"
@@ -159,7 +179,10 @@ pub fn charset_of(collation: &str) -> &str {
 fn detail(name: &TableName, found: &Found) -> Result<TableDetail> {
     let column = |[column, kind, charset, nullable, extra]: &[Option<String>; 5]| {
         let (Some(column), Some(kind)) = (column, kind) else {
-            return Err(Error::new(Code::MysqlSchema, format!("{name}: the catalog shows a column without a type")));
+            return Err(Error::new(
+                Code::MysqlSchema,
+                format!("{name}: the catalog shows a column without a type"),
+            ));
         };
         ColumnDetail::from_catalog(&CatalogColumn {
             name: column,

@@ -49,5 +49,6 @@ impl<'a> Hold<'a> {
 
 /// The server says that there is no such table.
 pub fn is_absent(error: &Error) -> bool {
-    error.code() == Code::MysqlQuery && error.cause_text().is_some_and(|cause| cause.ends_with("(1146)") || cause.ends_with("(1049)"))
+    error.code() == Code::MysqlQuery
+        && error.cause_text().is_some_and(|cause| cause.ends_with("(1146)") || cause.ends_with("(1049)"))
 }

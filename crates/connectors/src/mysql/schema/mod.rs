@@ -7,6 +7,6 @@ mod hold;
 mod table;
 
 pub use catalog::{list, read, read_one};
-pub use history::{Entry, History};
+pub use history::{Columns, History};
 pub use hold::Hold;
 pub use table::{Known, TableDetail, TableName, same_column};

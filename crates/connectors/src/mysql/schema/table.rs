@@ -23,7 +23,11 @@ impl TableName {
     /// The name under which servers that compare names without case find it.
     #[must_use]
     pub fn key(&self, folds: bool) -> TableName {
-        if folds { TableName::new(&self.database.to_lowercase(), &self.table.to_lowercase()) } else { self.clone() }
+        if folds {
+            TableName::new(&self.database.to_lowercase(), &self.table.to_lowercase())
+        } else {
+            self.clone()
+        }
     }
 }
 
@@ -48,6 +52,16 @@ impl TableDetail {
     /// Index of a column; names compare without case.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|c| same_column(&c.name, name))
+    }
+
+    /// Whether rows are read the same way, whatever the columns' texts in messages say.
+    pub fn same_rows(&self, other: &TableDetail) -> bool {
+        let plain = |detail: &TableDetail| {
+            let mut detail = detail.clone();
+            detail.columns.iter_mut().for_each(|c| c.type_text.clear());
+            detail
+        };
+        plain(self) == plain(other)
     }
 
     /// The engine's view.

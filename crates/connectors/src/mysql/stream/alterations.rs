@@ -9,7 +9,7 @@ use syncline_engine::version::Version;
 use super::follow::Follow;
 use super::tables::State;
 use crate::mysql::ddl::{self, Alter, Clause, Create};
-use crate::mysql::schema::{Hold, Known, TableDetail, TableName};
+use crate::mysql::schema::{Columns, Hold, Known, TableDetail, TableName};
 use crate::mysql::server::Coordinate;
 
 impl Follow {
@@ -24,7 +24,7 @@ impl Follow {
 
     /// The table's rows cannot be captured any more; the others flow on.
     pub(super) async fn halt_table(&mut self, name: &TableName, error: Error, at: u64) -> Result<()> {
-        self.history.add(name, self.version(at), None).await?;
+        self.history.add(name, self.version(at), Columns::Lost).await?;
         self.tables.set(name, Some(State::Halted));
         self.context.halted(name);
         self.tell(TableEvent::Halted { table: name.to_string().into(), error }).await
@@ -32,7 +32,7 @@ impl Follow {
 
     /// What an earlier run, or the catalog, says of the table right behind this statement.
     async fn known_after(&mut self, name: &TableName, at: u64) -> Result<Option<TableDetail>> {
-        if let Some(known) = self.history.made_at(name, self.version(at)).and_then(|e| e.known.as_ref()) {
+        if let Some(known) = self.history.made_at(name, self.version(at)) {
             return Ok(Some((*known.detail).clone()));
         }
         let (found, coordinate) = self.read_catalog(name).await?;
@@ -96,7 +96,8 @@ impl Follow {
 
     /// Remembers, or forgets, a ghost table.
     async fn set_shadow(&mut self, name: &TableName, known: Option<Known>, at: u64) -> Result<()> {
-        self.history.add(name, self.version(at), known.clone()).await?;
+        let columns = known.clone().map_or(Columns::Dropped, Columns::Known);
+        self.history.add(name, self.version(at), columns).await?;
         self.tables.set(name, known.map(State::Shadow));
         Ok(())
     }
@@ -110,7 +111,7 @@ impl Follow {
         if let Some(error) = self.context.lacks_key(name, &known.detail, self.facts.folds_names()) {
             return self.halt_table(name, error, at).await;
         }
-        self.history.add(name, self.version(at), Some(known.clone())).await?;
+        self.history.add(name, self.version(at), Columns::Known(known.clone())).await?;
         let schema = std::sync::Arc::clone(&known.schema);
         self.tables.set(name, Some(State::Captured(known)));
         self.tell(TableEvent::Appeared(schema)).await
@@ -122,8 +123,13 @@ impl Follow {
         let (found, coordinate) = self.read_catalog(name).await?;
         match found {
             Some(Ok(detail)) => {
+                // A restart before it has joined must not forget it.
+                self.history.add(name, self.version(at), Columns::Lost).await?;
                 let joins = coordinate.version(self.epoch)?;
-                self.tables.set(name, Some(State::Joins { at: joins, known: Known::new(name, detail), back: false }));
+                self.tables.set(
+                    name,
+                    Some(State::Joins { at: joins, known: Known::new(name, detail), back: false }),
+                );
                 Ok(())
             }
             Some(Err(error)) => self.halt_table(name, error, at).await,
@@ -131,9 +137,17 @@ impl Follow {
         }
     }
 
-    pub(super) async fn table_altered(&mut self, name: &TableName, alter: &Alter, database: &str, at: u64) -> Result<()> {
+    pub(super) async fn table_altered(
+        &mut self,
+        name: &TableName,
+        alter: &Alter,
+        database: &str,
+        at: u64,
+    ) -> Result<()> {
         let to = alter.clauses.iter().rev().find_map(|clause| match clause {
-            Clause::RenameTo(to) => Some(TableName::new(to.database.as_deref().unwrap_or(database), &to.table)),
+            Clause::RenameTo(to) => {
+                Some(TableName::new(to.database.as_deref().unwrap_or(database), &to.table))
+            }
             _ => None,
         });
         let Some(known) = self.tables.columns(name).cloned() else {
@@ -157,13 +171,16 @@ impl Follow {
             None => applied.as_ref().map(|a| a.detail.clone()),
         };
         let Some(detail) = detail else {
-            let message = format!("{name}: an ALTER TABLE is not understood, and the catalog has moved on since");
+            let message =
+                format!("{name}: an ALTER TABLE is not understood, and the catalog has moved on since");
             return self.halt_table(name, Error::new(Code::MysqlSchema, message), at).await;
         };
-        if let Some(error) = self.forbidden(name, &known.detail, &detail, applied.as_ref().and_then(|a| a.rows)) {
+        if let Some(error) =
+            self.forbidden(name, &known.detail, &detail, applied.as_ref().and_then(|a| a.rows))
+        {
             return self.halt_table(name, error, at).await;
         }
-        let reread = applied.is_none_or(|a| a.reread);
+        let reread = applied.is_none_or(|a| a.reread || !a.detail.same_rows(&detail));
         self.altered(name, known, detail, reread, at).await?;
         match to {
             Some(to) => self.tables_renamed(&[(name.clone(), to)], at).await,
@@ -171,22 +188,38 @@ impl Follow {
         }
     }
 
-    async fn altered(&mut self, name: &TableName, before: Known, detail: TableDetail, reread: bool, at: u64) -> Result<()> {
-        if *before.detail == detail {
+    async fn altered(
+        &mut self,
+        name: &TableName,
+        before: Known,
+        detail: TableDetail,
+        reread: bool,
+        at: u64,
+    ) -> Result<()> {
+        if before.detail.same_rows(&detail) {
             return Ok(());
         }
         let known = Known::new(name, detail);
-        self.history.add(name, self.version(at), Some(known.clone())).await?;
+        self.history.add(name, self.version(at), Columns::Known(known.clone())).await?;
         let schema = std::sync::Arc::clone(&known.schema);
         self.tables.set(name, Some(State::Captured(known)));
         self.tell(TableEvent::Altered { schema, reread }).await
     }
 
     /// Changes after which documents could not be found again, or rows vanished without events.
-    fn forbidden(&self, name: &TableName, before: &TableDetail, after: &TableDetail, rows: Option<&'static str>) -> Option<Error> {
+    fn forbidden(
+        &self,
+        name: &TableName,
+        before: &TableDetail,
+        after: &TableDetail,
+        rows: Option<&'static str>,
+    ) -> Option<Error> {
         let folds = self.facts.folds_names();
         if let Some(clause) = rows {
-            return Some(Error::new(Code::MysqlTruncate, format!("{name}: {clause} adds or removes rows without row events")));
+            return Some(Error::new(
+                Code::MysqlTruncate,
+                format!("{name}: {clause} adds or removes rows without row events"),
+            ));
         }
         if let Some(error) = self.context.lacks_key(name, after, folds) {
             return Some(error);
@@ -194,10 +227,14 @@ impl Follow {
         let kinds = |detail: &TableDetail, key: &[String]| -> Vec<_> {
             key.iter().map(|k| detail.position(k).map(|n| detail.columns[n].column().kind)).collect()
         };
-        let (old, new) = (self.context.key_of(name, before, folds)?, self.context.key_of(name, after, folds)?);
+        let (old, new) =
+            (self.context.key_of(name, before, folds)?, self.context.key_of(name, after, folds)?);
         (kinds(before, old) != kinds(after, new)).then(|| {
-            Error::new(Code::MysqlSchema, format!("{name}: the columns of its key changed, so documents have other ids"))
-                .fix(format!("empty its targets, then syncline backfill FILE --table {name}"))
+            Error::new(
+                Code::MysqlSchema,
+                format!("{name}: the columns of its key changed, so documents have other ids"),
+            )
+            .fix(format!("empty its targets, then syncline backfill FILE --table {name}"))
         })
     }
 
@@ -208,7 +245,7 @@ impl Follow {
             Some(State::Shadow(_)) => return self.set_shadow(name, None, at).await,
             Some(State::Captured(_) | State::Halted) => {}
         }
-        self.history.add(name, self.version(at), None).await?;
+        self.history.add(name, self.version(at), Columns::Dropped).await?;
         self.tables.set(name, None);
         self.context.is_back(name);
         self.tell(TableEvent::Dropped { table: name.to_string().into() }).await
@@ -226,7 +263,8 @@ impl Follow {
                 None => moves.push((from.clone(), to.clone())),
             }
         }
-        let known: Vec<Option<Known>> = moves.iter().map(|(from, _)| self.tables.columns(from).cloned()).collect();
+        let known: Vec<Option<Known>> =
+            moves.iter().map(|(from, _)| self.tables.columns(from).cloned()).collect();
         let replaced = |name: &TableName| moves.iter().any(|(_, to)| to.key(folds) == name.key(folds));
         for (from, _) in moves.iter().filter(|(from, _)| !replaced(from)) {
             self.table_gone(from, at).await?;
@@ -260,13 +298,15 @@ impl Follow {
                     return self.halt_table(name, error, at).await;
                 }
                 let known = Known::new(name, detail);
-                self.history.add(name, self.version(at), Some(known.clone())).await?;
+                self.history.add(name, self.version(at), Columns::Known(known.clone())).await?;
                 let schema = std::sync::Arc::clone(&known.schema);
                 self.tables.set(name, Some(State::Captured(known)));
                 self.tell(TableEvent::Altered { schema, reread: true }).await
             }
             (Some(_), None) => {
-                let message = format!("{name}: another table has taken its name, and its columns at that moment are not known");
+                let message = format!(
+                    "{name}: another table has taken its name, and its columns at that moment are not known"
+                );
                 self.halt_table(name, Error::new(Code::MysqlSchema, message), at).await
             }
         }
@@ -282,12 +322,15 @@ impl Follow {
                     None => self.altered(&name, before, detail, true, at).await?,
                 },
                 None => {
-                    let message = format!("{name}: a statement about it is not understood, and the catalog has moved on since");
+                    let message = format!(
+                        "{name}: a statement about it is not understood, and the catalog has moved on since"
+                    );
                     self.halt_table(&name, Error::new(Code::MysqlSchema, message), at).await?;
                 }
             }
         }
-        let mut new: Vec<TableName> = names.iter().filter(|n| self.takes(n) && self.tables.state(n).is_none()).cloned().collect();
+        let mut new: Vec<TableName> =
+            names.iter().filter(|n| self.takes(n) && self.tables.state(n).is_none()).cloned().collect();
         new.sort();
         new.dedup();
         for name in new {
@@ -302,7 +345,7 @@ impl Follow {
         for (name, known, back) in self.tables.due(settled) {
             let at = self.head.settled;
             if back {
-                self.history.add(&name, settled, Some(known.clone())).await?;
+                self.history.add(&name, settled, Columns::Known(known.clone())).await?;
                 let schema = std::sync::Arc::clone(&known.schema);
                 self.tables.set(&name, Some(State::Captured(known)));
                 self.tell(TableEvent::Altered { schema, reread: false }).await?;
@@ -311,6 +354,10 @@ impl Follow {
                 self.tables.set(&name, None);
                 self.appears(&name, known, at).await?;
             }
+        }
+        if self.selection_changed && !self.tables.any_joining() {
+            self.selection_changed = false;
+            self.context.remember_selection().await?;
         }
         Ok(())
     }
@@ -326,7 +373,8 @@ impl Follow {
                 && self.context.lacks_key(&name, &detail, self.facts.folds_names()).is_none()
             {
                 let at = coordinate.version(self.epoch)?;
-                self.tables.set(&name, Some(State::Joins { at, known: Known::new(&name, detail), back: true }));
+                self.tables
+                    .set(&name, Some(State::Joins { at, known: Known::new(&name, detail), back: true }));
             }
         }
         if self.transaction.is_none() { self.join_due().await } else { Ok(()) }

@@ -98,7 +98,15 @@ impl Builder {
 
 /// A batch that only moves the position.
 pub fn empty(position: Position, source_time: Option<i64>, caught_up: bool) -> CaptureBatch {
-    CaptureBatch { changes: vec![], start: position.clone(), resume: position, source_time, caught_up, bytes: 0, permit: None }
+    CaptureBatch {
+        changes: vec![],
+        start: position.clone(),
+        resume: position,
+        source_time,
+        caught_up,
+        bytes: 0,
+        permit: None,
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use syncline_engine::change::{Captured, CaptureBatch, TableEvent};
+use syncline_engine::change::{CaptureBatch, Captured, TableEvent};
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::position::Position;
 use tokio::sync::mpsc;
@@ -54,6 +54,10 @@ pub struct Follow {
     pub(super) dialect: Dialect,
     /// Default character set of each database.
     pub(super) charsets: HashMap<String, String>,
+    /// The ledger does not know yet that all tables of the present patterns are in the history.
+    pub(super) selection_changed: bool,
+    /// When the last transaction of any table was committed.
+    pub(super) last_commit: Option<i64>,
     /// XA transactions that are prepared and changed no captured table.
     pub(super) prepared: HashSet<String>,
 }
@@ -119,7 +123,11 @@ impl Follow {
     /// Waits for the next event, and meanwhile tells the position if it moved.
     async fn wait(&mut self) -> Result<()> {
         let untold = self.builder.is_empty() && self.out.told != (self.head.number, self.head.settled);
-        let patience = if untold { POSITION_EVERY.saturating_sub(self.out.at.elapsed()) } else { Duration::from_secs(60) };
+        let patience = if untold {
+            POSITION_EVERY.saturating_sub(self.out.at.elapsed())
+        } else {
+            Duration::from_secs(60)
+        };
         let context = Arc::clone(&self.context);
         let event = tokio::select! {
             event = self.dump.next() => Some(event?),
@@ -130,7 +138,7 @@ impl Follow {
             Some(event) => self.event(event).await,
             None => {
                 self.bring_back().await?;
-                self.tell_position(None, false).await
+                self.tell_position(false).await
             }
         }
     }
@@ -174,7 +182,7 @@ impl Follow {
             EventBody::TableMap { table_id, map } => return self.table_map(table_id, map, start).await,
             EventBody::Rows(rows) => return self.rows(&header, &rows, place, start).await,
             EventBody::Gtid(gtid) => {
-                self.begin(Transaction::named(start, gtid));
+                self.begin(Transaction::named(start, gtid, &header));
                 return Ok(());
             }
             EventBody::Xid(_) => return self.commit().await,
@@ -189,7 +197,9 @@ impl Follow {
             EventBody::Format(format) => self.head.format = super::open::format_hash(&header, &format),
             EventBody::Incident { number, message } => {
                 let what = format!("the server reports that events are missing (incident {number})");
-                return Err(Error::new(Code::MysqlUnknownEvent, what).cause(message).fix("syncline backfill FILE"));
+                return Err(Error::new(Code::MysqlUnknownEvent, what)
+                    .cause(message)
+                    .fix("syncline backfill FILE"));
             }
             EventBody::PreviousGtids(_)
             | EventBody::GtidList(_)
@@ -213,17 +223,18 @@ impl Follow {
 
     /// The open transaction ends here, committed.
     pub(super) async fn commit(&mut self) -> Result<()> {
-        if let Some(transaction) = self.transaction.take()
-            && let Some(gtid) = &transaction.gtid
-        {
-            Arc::make_mut(&mut self.gtids).add(gtid);
+        if let Some(transaction) = self.transaction.take() {
+            self.last_commit = transaction.commit_millis.or(self.last_commit);
+            if let Some(gtid) = &transaction.gtid {
+                Arc::make_mut(&mut self.gtids).add(gtid);
+            }
         }
         self.builder.commit();
         self.settle().await?;
         if std::mem::take(&mut self.out.in_pieces) || self.builder.full() {
             self.flush().await?;
         } else if self.builder.is_empty() && self.out.at.elapsed() > POSITION_EVERY {
-            self.tell_position(None, false).await?;
+            self.tell_position(false).await?;
         }
         Ok(())
     }
@@ -248,7 +259,8 @@ impl Follow {
         self.bring_back().await?;
         self.idle().await?;
         let time = (header.timestamp > 0).then(|| i64::from(header.timestamp) * 1000);
-        self.tell_position(time, self.transaction.is_none()).await
+        self.last_commit = time.or(self.last_commit);
+        self.tell_position(self.transaction.is_none()).await
     }
 
     /// Where reading may resume: the end of the last transaction, or the start of the one that is open.
@@ -282,11 +294,11 @@ impl Follow {
     }
 
     /// A batch without changes, unless changes are still to come.
-    pub(super) async fn tell_position(&mut self, time: Option<i64>, caught_up: bool) -> Result<()> {
+    pub(super) async fn tell_position(&mut self, caught_up: bool) -> Result<()> {
         if !self.builder.is_empty() || self.transaction.is_some() {
             return Ok(());
         }
-        self.batch(batch::empty(self.position(), time, caught_up)).await
+        self.batch(batch::empty(self.position(), self.last_commit, caught_up)).await
     }
 
     /// Something happened to a table: after everything before it.
@@ -304,7 +316,11 @@ impl Follow {
     }
 
     async fn send(&self, captured: Captured) -> Result<()> {
-        self.out.sender.send(Ok(captured)).await.map_err(|_| Error::new(Code::Stopped, "nobody reads the stream any more"))
+        self.out
+            .sender
+            .send(Ok(captured))
+            .await
+            .map_err(|_| Error::new(Code::Stopped, "nobody reads the stream any more"))
     }
 
     /// An event's rows were captured.
@@ -322,7 +338,11 @@ impl Sample {
             (self.seen, self.kept) = (0, 0);
         }
         let rows = packet.get(4).is_some_and(|t| holds_rows(*t));
-        if rows && (self.sparse || packet.len() < COPY_BELOW) { Bytes::copy_from_slice(&packet) } else { packet }
+        if rows && (self.sparse || packet.len() < COPY_BELOW) {
+            Bytes::copy_from_slice(&packet)
+        } else {
+            packet
+        }
     }
 }
 
@@ -334,7 +354,11 @@ fn holds_rows(event_type: u8) -> bool {
 /// Says where in the binlog an error was met.
 fn located(error: Error, file: &str, offset: u64) -> Error {
     match error.code() {
-        Code::MysqlDecode | Code::MysqlChecksum | Code::MysqlUnknownEvent | Code::MysqlXa | Code::MysqlIdentity => {
+        Code::MysqlDecode
+        | Code::MysqlChecksum
+        | Code::MysqlUnknownEvent
+        | Code::MysqlXa
+        | Code::MysqlIdentity => {
             let located = Error::new(error.code(), format!("{file}:{offset}: {}", error.message()));
             match error.cause_text() {
                 Some(cause) => located.cause(cause),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use syncline_engine::row::RowFormat;
 
-use crate::mysql::binlog::{BinlogFormat, Layout, RowsEvent, RowOperation};
+use crate::mysql::binlog::{BinlogFormat, Layout, RowOperation, RowsEvent};
 use crate::mysql::codec::ColumnDetail;
 
 /// Formats of one table map, made as layouts turn up.
@@ -50,7 +50,12 @@ impl Formats {
         Some(formats)
     }
 
-    fn make(&self, operation: RowOperation, before: Option<&Layout>, after: Option<&Layout>) -> Option<EventFormats> {
+    fn make(
+        &self,
+        operation: RowOperation,
+        before: Option<&Layout>,
+        after: Option<&Layout>,
+    ) -> Option<EventFormats> {
         let reads = |layout: Option<&Layout>| match layout {
             Some(layout) if !layout.is_full() => self.base.with_layout(layout),
             _ => self.plain.clone(),

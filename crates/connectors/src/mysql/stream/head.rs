@@ -89,7 +89,13 @@ impl Head {
     }
 
     /// A resume point of this file.
-    pub fn position(&self, offset: u64, gtids: &Arc<Gtids>, identity: &Arc<Identity>, epoch: u16) -> Position {
+    pub fn position(
+        &self,
+        offset: u64,
+        gtids: &Arc<Gtids>,
+        identity: &Arc<Identity>,
+        epoch: u16,
+    ) -> Position {
         let token = Token {
             file: Arc::clone(&self.file),
             offset,

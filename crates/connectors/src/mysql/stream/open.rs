@@ -27,7 +27,7 @@ use crate::mysql::context::Context;
 use crate::mysql::ddl::Dialect;
 use crate::mysql::position::{Gtids, Token};
 use crate::mysql::reader::snapshot_coordinate;
-use crate::mysql::schema::{self, History, Hold, Known, TableDetail, TableName};
+use crate::mysql::schema::{self, Columns, History, Hold, Known, TableDetail, TableName};
 use crate::mysql::server::{Coordinate, Facts};
 use crate::mysql::sql::text_literal;
 use crate::mysql::wire::{Dump, DumpStart, Wire};
@@ -51,7 +51,8 @@ pub async fn open(
         resume::check(&mut session, token).await?;
     }
     context.set_identity(&facts.identity);
-    let mut history = History::load(Arc::clone(&context.ledger), &context.pipeline, facts.folds_names()).await?;
+    let mut history =
+        History::load(Arc::clone(&context.ledger), &context.pipeline, facts.folds_names()).await?;
     let charsets = charsets(&mut session).await?;
     let wire = Wire::connect(&context.config, session.endpoint()).await?;
     let plan = match &token {
@@ -66,10 +67,13 @@ pub async fn open(
     for (name, detail) in plan.first {
         let known = Known::new(&name, detail);
         let at = Version::new(epoch, head.number, head.settled);
-        history.add(&name, at, Some(known.clone())).await?;
+        history.add(&name, at, Columns::Known(known.clone())).await?;
         tables.set(&name, Some(State::Captured(known)));
     }
     context.set_halted(tables.halted());
+    if !tables.any_joining() {
+        context.remember_selection().await?;
+    }
     Ok(Follow {
         context: Arc::clone(context),
         dialect: dialect(&facts),
@@ -81,6 +85,7 @@ pub async fn open(
         head,
         gtids: Arc::new(plan.gtids),
         epoch,
+        selection_changed: tables.any_joining(),
         tables,
         history,
         transaction: None,
@@ -90,6 +95,7 @@ pub async fn open(
         sample: Sample::default(),
         charsets,
         prepared: HashSet::new(),
+        last_commit: None,
     })
 }
 
@@ -170,11 +176,16 @@ async fn resume_tables(
 ) -> Result<Plan> {
     let folds = session.facts().folds_names();
     let from = token.clone().position(epoch)?.version;
+    let last = context.last_selection().await?;
+    // What the last stream did not capture has changed unseen since.
+    let seen = |name: &TableName| last.as_ref().is_some_and(|last| last.takes(&name.to_string(), folds));
     let mut tables = Tables::new(folds);
     for known in history.existing(from) {
         let name = TableName::new(&known.schema.database, &known.schema.table);
         if context.selection.takes(&name.to_string(), folds) {
-            tables.set(&name, Some(State::Captured(known)));
+            if seen(&name) {
+                tables.set(&name, Some(State::Captured(known)));
+            }
         } else if super::alterations::is_ghost(&name) {
             tables.set(&name, Some(State::Shadow(known)));
         }
@@ -184,12 +195,14 @@ async fn resume_tables(
         records.into_iter().filter(|(_, r)| r.state == TableState::Halted).map(|(name, _)| name).collect();
     let mut unknown = Vec::new();
     for name in schema::list(session, &context.selection).await? {
-        match tables.state(&name) {
-            Some(_) => {}
-            None if halted.contains(&name.to_string()) => tables.set(&name, Some(State::Halted)),
-            None if history.at(&name, Version::MAX).is_none_or(|e| e.from <= from) => unknown.push(name),
-            // It comes into being further on in the stream.
-            None => {}
+        match history.at(&name, from) {
+            _ if !seen(&name) => unknown.push(name),
+            Some(Columns::Lost) if halted.contains(&name.to_string()) => {
+                tables.set(&name, Some(State::Halted))
+            }
+            Some(Columns::Lost) => unknown.push(name),
+            // Captured already, or it comes into being further on in the stream.
+            Some(Columns::Known(_) | Columns::Dropped) | None => {}
         }
     }
     if !unknown.is_empty() {

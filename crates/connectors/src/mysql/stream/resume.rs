@@ -32,8 +32,15 @@ pub async fn check(session: &mut Session, token: &Token) -> Result<()> {
 /// `files`: name and size of each, oldest first.
 fn judge(files: &[(String, u64)], token: &Token) -> Result<()> {
     let at = format!("{}:{}", token.file, token.offset);
-    let foreign = |why: String| Err(Error::new(Code::MysqlIdentity, format!("the binlog is not the one of the checkpoint {at}: {why}")));
-    let (Some((base, number)), Some(first), Some(last)) = (split_file(&token.file), files.first(), files.last()) else {
+    let foreign = |why: String| {
+        Err(Error::new(
+            Code::MysqlIdentity,
+            format!("the binlog is not the one of the checkpoint {at}: {why}"),
+        ))
+    };
+    let (Some((base, number)), Some(first), Some(last)) =
+        (split_file(&token.file), files.first(), files.last())
+    else {
         return foreign("the server lists no files".into());
     };
     if let Some((_, size)) = files.iter().find(|(name, _)| **name == *token.file) {
@@ -45,7 +52,10 @@ fn judge(files: &[(String, u64)], token: &Token) -> Result<()> {
     match (split_file(&first.0), split_file(&last.0)) {
         (Some((found, _)), _) if found != base => foreign(format!("its files are called {found}")),
         (_, Some((_, newest))) if newest < number => foreign(format!("its newest file is {}", last.0)),
-        _ => Err(Error::new(Code::MysqlPurged, format!("the binlog no longer has {at}: it begins at {}", first.0))),
+        _ => Err(Error::new(
+            Code::MysqlPurged,
+            format!("the binlog no longer has {at}: it begins at {}", first.0),
+        )),
     }
 }
 

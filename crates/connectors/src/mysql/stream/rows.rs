@@ -52,18 +52,30 @@ impl Follow {
     }
 
     /// Rows: nothing for tables that nobody wants.
-    pub(super) async fn rows(&mut self, header: &EventHeader, event: &RowsEvent, place: &mut Place, at: u64) -> Result<()> {
+    pub(super) async fn rows(
+        &mut self,
+        header: &EventHeader,
+        event: &RowsEvent,
+        place: &mut Place,
+        at: u64,
+    ) -> Result<()> {
         let Some(mapped) = self.tables.mapped(event.table_id) else {
             if event.table_id == DUMMY_ID {
                 return Ok(());
             }
-            return Err(Error::new(Code::MysqlDecode, format!("rows of table id {} without its map", event.table_id)));
+            return Err(Error::new(
+                Code::MysqlDecode,
+                format!("rows of table id {} without its map", event.table_id),
+            ));
         };
         let Some(target) = &mut mapped.target else { return Ok(()) };
         let (map, schema) = (Arc::clone(&mapped.map), Arc::clone(&target.schema));
         let Some(formats) = target.formats.of(event) else {
             let name = target.name.clone();
-            let error = Error::new(Code::MysqlPartialImage, format!("{name}: the binlog holds rows without all of their columns"));
+            let error = Error::new(
+                Code::MysqlPartialImage,
+                format!("{name}: the binlog holds rows without all of their columns"),
+            );
             return self.halt_table(&name, error, at).await;
         };
         let origin = {
@@ -103,7 +115,11 @@ struct Part {
 }
 
 impl Part {
-    fn complete(self, schema: &Arc<syncline_engine::schema::TableSchema>, origin: &Arc<syncline_engine::change::Origin>) -> Change {
+    fn complete(
+        self,
+        schema: &Arc<syncline_engine::schema::TableSchema>,
+        origin: &Arc<syncline_engine::change::Origin>,
+    ) -> Change {
         Change {
             schema: Arc::clone(schema),
             operation: self.operation,
@@ -125,7 +141,10 @@ fn change(
 ) -> Result<(Part, usize)> {
     let lacks = || Error::new(Code::MysqlDecode, "a row without its images");
     let merged = if formats.merged { Some(event.merged(&images).ok_or_else(lacks)?) } else { None };
-    let row = |image: Image, format: &Arc<dyn syncline_engine::row::RowFormat>| RowImage { bytes: image.bytes, format: format.clone() };
+    let row = |image: Image, format: &Arc<dyn syncline_engine::row::RowFormat>| RowImage {
+        bytes: image.bytes,
+        format: format.clone(),
+    };
     let RowImages { before, after } = images;
     let (own, operation) = match event.operation {
         RowOperation::Write => (after.as_ref(), Operation::Insert),

@@ -101,7 +101,10 @@ impl Follow {
             }
             Xa::Commit { xid, .. } => {
                 if !self.prepared.remove(&xid) {
-                    return Err(Error::new(Code::MysqlXa, format!("XA COMMIT {xid} of a transaction whose rows were not seen")));
+                    return Err(Error::new(
+                        Code::MysqlXa,
+                        format!("XA COMMIT {xid} of a transaction whose rows were not seen"),
+                    ));
                 }
                 self.end_of_xa(at).await
             }
@@ -138,7 +141,8 @@ impl Follow {
             Statement::Alter(alter) => self.table_altered(&full(&alter.name), &alter, database, at).await,
             Statement::DropPrimaryKey(table) => {
                 let clauses = vec![ddl::Clause::DropPrimaryKey];
-                self.table_altered(&full(&table), &ddl::Alter { name: table.clone(), clauses }, database, at).await
+                self.table_altered(&full(&table), &ddl::Alter { name: table.clone(), clauses }, database, at)
+                    .await
             }
             Statement::Drop(names) => {
                 for name in &names {
@@ -190,7 +194,8 @@ impl Follow {
 
     /// Of these names, the tables that are captured, once each.
     pub(super) fn captured_among(&self, names: &[TableName]) -> Vec<TableName> {
-        let mut found: Vec<TableName> = names.iter().filter(|n| self.tables.known(n).is_some()).cloned().collect();
+        let mut found: Vec<TableName> =
+            names.iter().filter(|n| self.tables.known(n).is_some()).cloned().collect();
         found.sort();
         found.dedup();
         found

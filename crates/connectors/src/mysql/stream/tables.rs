@@ -110,13 +110,20 @@ impl Tables {
         halted.map(|(name, _)| name.clone()).collect()
     }
 
+    /// Whether some wait for their place to join.
+    pub fn any_joining(&self) -> bool {
+        self.joining > 0
+    }
+
     /// Those that may be captured from `at` on; whether each was halted before.
     pub fn due(&self, at: Version) -> Vec<(TableName, Known, bool)> {
         if self.joining == 0 {
             return Vec::new();
         }
         let due = |(name, state): &(TableName, State)| match state {
-            State::Joins { at: joins, known, back } if *joins <= at => Some((name.clone(), known.clone(), *back)),
+            State::Joins { at: joins, known, back } if *joins <= at => {
+                Some((name.clone(), known.clone(), *back))
+            }
             _ => None,
         };
         self.states.values().filter_map(due).collect()

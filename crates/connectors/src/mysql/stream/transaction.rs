@@ -18,24 +18,35 @@ pub struct Transaction {
     pub prepares: bool,
     /// The captured tables that it has changed so far.
     pub tables: Vec<Arc<TableSchema>>,
-    commit_millis: Option<i64>,
+    /// When it was committed, in milliseconds since 1970.
+    pub commit_millis: Option<i64>,
     origin: Option<Arc<Origin>>,
 }
 
 impl Transaction {
     /// One without a GTID event.
     pub fn new(start: u64) -> Transaction {
-        Transaction { start, gtid: None, begun: false, prepares: false, tables: Vec::new(), commit_millis: None, origin: None }
+        Transaction {
+            start,
+            gtid: None,
+            begun: false,
+            prepares: false,
+            tables: Vec::new(),
+            commit_millis: None,
+            origin: None,
+        }
     }
 
     /// One that a GTID event begins. MariaDB's event is its BEGIN too, unless it says that a single statement follows.
-    pub fn named(start: u64, event: GtidEvent) -> Transaction {
+    pub fn named(start: u64, event: GtidEvent, header: &EventHeader) -> Transaction {
         let mariadb = matches!(event.id, GtidKind::MariaDb(_));
         let micros = event.commit_micros.or(event.original_commit_micros);
         Transaction {
             begun: mariadb && !event.standalone,
             prepares: event.prepares.is_some(),
-            commit_millis: micros.and_then(|m| i64::try_from(m / 1000).ok()),
+            commit_millis: micros
+                .and_then(|m| i64::try_from(m / 1000).ok())
+                .or(Some(i64::from(header.timestamp) * 1000)),
             gtid: Some(event.id).filter(|id| *id != GtidKind::Anonymous),
             ..Transaction::new(start)
         }
@@ -50,12 +61,13 @@ impl Transaction {
 
     /// Shared by all its changes. `header`: of the event at hand.
     pub fn origin(&mut self, file: &Arc<str>, header: &EventHeader) -> Arc<Origin> {
+        let time = *self.commit_millis.get_or_insert(i64::from(header.timestamp) * 1000);
         let origin = self.origin.get_or_insert_with(|| {
             Arc::new(Origin {
                 server_id: header.server_id,
                 file: Arc::clone(file),
                 gtid: self.gtid.as_ref().map(|id| id.to_string().into()),
-                committed_at: self.commit_millis.unwrap_or(i64::from(header.timestamp) * 1000),
+                committed_at: time,
             })
         });
         Arc::clone(origin)

@@ -59,7 +59,11 @@ impl Login<'_> {
             match packet.first() {
                 Some(0x00) if is_ok(&packet) => return Ok(()),
                 Some(0xff) => {
-                    return Err(server_error(self.connection, "the login failed", &ServerError::parse(&packet)?));
+                    return Err(server_error(
+                        self.connection,
+                        "the login failed",
+                        &ServerError::parse(&packet)?,
+                    ));
                 }
                 Some(0xfe) => self.switch(&packet[1..], packets).await?,
                 Some(0x01) => self.more(&packet[1..], packets).await?,
@@ -98,7 +102,10 @@ impl Login<'_> {
     }
 
     fn unknown(&self, plugin: &str) -> Error {
-        Error::new(Code::Denied, format!("{}: the server wants login plugin {plugin}, which is not supported", self.connection))
-            .fix("make the account with mysql_native_password or caching_sha2_password")
+        Error::new(
+            Code::Denied,
+            format!("{}: the server wants login plugin {plugin}, which is not supported", self.connection),
+        )
+        .fix("make the account with mysql_native_password or caching_sha2_password")
     }
 }

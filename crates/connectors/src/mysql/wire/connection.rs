@@ -35,7 +35,10 @@ impl Wire {
         let shown = format!("{} ({endpoint})", config.name);
         match timeout(config.connect_timeout, Self::open(config, endpoint, &shown)).await {
             Ok(result) => result,
-            Err(_) => Err(Error::new(Code::Unreachable, format!("{shown} did not answer within {:?}", config.connect_timeout))),
+            Err(_) => Err(Error::new(
+                Code::Unreachable,
+                format!("{shown} did not answer within {:?}", config.connect_timeout),
+            )),
         }
     }
 
@@ -51,7 +54,8 @@ impl Wire {
         }
         let greeting = Greeting::parse(&first)?;
         if let Some(tls) = &config.tls {
-            packets = encrypt(packets, &greeting, client_config(&config.name, tls)?, &endpoint.host, shown).await?;
+            packets =
+                encrypt(packets, &greeting, client_config(&config.name, tls)?, &endpoint.host, shown).await?;
         }
         let mut login = Login {
             connection: shown,
@@ -81,7 +85,10 @@ impl Wire {
     pub async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
         match timeout(self.timeout, self.run(sql)).await {
             Ok(result) => result,
-            Err(_) => Err(Error::new(Code::Interrupted, format!("{}: no answer within {:?}", self.name, self.timeout))),
+            Err(_) => Err(Error::new(
+                Code::Interrupted,
+                format!("{}: no answer within {:?}", self.name, self.timeout),
+            )),
         }
     }
 
@@ -134,8 +141,9 @@ async fn encrypt(
     packets.send(&response_head(capabilities(greeting.capabilities, true))).await?;
     let sequence = packets.sequence();
     let Socket::Plain(socket) = packets.into_socket()? else { return Err(protocol("TLS twice")) };
-    let host = ServerName::try_from(host.to_owned())
-        .map_err(|e| Error::new(Code::Tls, format!("{shown}: no name to check the certificate against")).cause(e))?;
+    let host = ServerName::try_from(host.to_owned()).map_err(|e| {
+        Error::new(Code::Tls, format!("{shown}: no name to check the certificate against")).cause(e)
+    })?;
     let stream = TlsConnector::from(config).connect(host, socket).await.map_err(|e| {
         let code = match e.kind() {
             std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput => Code::Tls,

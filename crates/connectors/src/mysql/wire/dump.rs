@@ -70,9 +70,10 @@ impl Dump {
         match packet.first() {
             Some(0) => Ok(packet.slice(1..)),
             Some(0xff) => Err(dump_error(&self.wire.name, &ServerError::parse(&packet)?)),
-            Some(0xfe) if is_eof(&packet) => {
-                Err(Error::new(Code::Interrupted, format!("{}: the server ended the binlog dump", self.wire.name)))
-            }
+            Some(0xfe) if is_eof(&packet) => Err(Error::new(
+                Code::Interrupted,
+                format!("{}: the server ended the binlog dump", self.wire.name),
+            )),
             _ => Err(protocol("a dump packet")),
         }
     }
@@ -116,7 +117,10 @@ fn request(server_id: u32, start: &DumpStart) -> Result<Vec<u8>> {
     match start {
         DumpStart::File { name, offset } => {
             let offset = u32::try_from(*offset).map_err(|_| {
-                Error::new(Code::MysqlDecode, format!("{name}:{offset}: the server cannot begin a dump beyond 4 GiB of a file"))
+                Error::new(
+                    Code::MysqlDecode,
+                    format!("{name}:{offset}: the server cannot begin a dump beyond 4 GiB of a file"),
+                )
             })?;
             packet.push(COM_BINLOG_DUMP);
             packet.extend_from_slice(&offset.to_le_bytes());
@@ -147,10 +151,11 @@ fn silent(name: &str) -> Error {
 fn dump_error(name: &str, error: &ServerError) -> Error {
     let text = error.message.to_ascii_lowercase();
     let has = |what: &str| text.contains(what);
-    if error.number != 1236 {
+    let same_id = has("same server_uuid") || has("same server_id") || has("same replica_uuid");
+    if error.number != 1236 && !same_id {
         return super::reply::server_error(name, "reading the binlog", error);
     }
-    let code = if has("same server_uuid") || has("same server_id") {
+    let code = if same_id {
         Code::MysqlServerId
     } else if has("purged") || has("could not find first log") || has("log file") && has("not found") {
         Code::MysqlPurged

@@ -66,7 +66,13 @@ pub fn nul_text(bytes: &[u8]) -> Option<(String, &[u8])> {
 /// The capabilities that we use of those that the server has.
 pub fn capabilities(server: u32, tls: bool) -> u32 {
     use capability::*;
-    let wanted = LONG_PASSWORD | LONG_FLAG | PROTOCOL_41 | TRANSACTIONS | SECURE_CONNECTION | PLUGIN_AUTH | CONNECT_ATTRS;
+    let wanted = LONG_PASSWORD
+        | LONG_FLAG
+        | PROTOCOL_41
+        | TRANSACTIONS
+        | SECURE_CONNECTION
+        | PLUGIN_AUTH
+        | CONNECT_ATTRS;
     server & wanted | PROTOCOL_41 | SECURE_CONNECTION | if tls { SSL } else { 0 }
 }
 

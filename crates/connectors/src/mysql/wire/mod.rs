@@ -13,4 +13,3 @@ mod tls;
 pub use connection::Wire;
 pub use dump::{Dump, DumpStart};
 pub use reply::{ServerError, server_error};
-pub use tls::client_config;

@@ -26,7 +26,11 @@ pub enum Socket {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         match self.get_mut() {
             Socket::Plain(s) => Pin::new(s).poll_read(cx, buf),
             Socket::Tls(s) => Pin::new(s).poll_read(cx, buf),
@@ -141,7 +145,8 @@ impl Packets {
     /// Room for another read: a new shared buffer when the rest of this one is small.
     fn reserve(&mut self) {
         if self.read.capacity() - self.read.len() < CHUNK / 8 {
-            let wanted = self.pending_len().unwrap_or(0).saturating_sub(self.read.len()).clamp(CHUNK, FULL + HEADER);
+            let wanted =
+                self.pending_len().unwrap_or(0).saturating_sub(self.read.len()).clamp(CHUNK, FULL + HEADER);
             self.read.reserve(wanted);
         }
     }
@@ -180,7 +185,8 @@ impl Packets {
 /// A packet of several begins: room for all of it at once if it is an event that says its size.
 fn begin_joined(first: BytesMut) -> Result<BytesMut> {
     // A dump packet is a zero byte and an event; the event's size stands at its byte 9.
-    let announced = first.get(10..14).and_then(|b| b.first_chunk::<4>()).map_or(0, |b| u32::from_le_bytes(*b) as usize);
+    let announced =
+        first.get(10..14).and_then(|b| b.first_chunk::<4>()).map_or(0, |b| u32::from_le_bytes(*b) as usize);
     if announced >= MAX_PACKET {
         return Err(protocol("an event beyond 1 GiB"));
     }

@@ -23,7 +23,8 @@ impl fmt::Display for ServerError {
 impl ServerError {
     /// Reads an error packet (first byte 0xff). Before the login is done some servers leave the SQL state out.
     pub fn parse(packet: &[u8]) -> Result<ServerError> {
-        let (Some(0xff), Some(number)) = (packet.first(), packet.get(1..).and_then(|p| p.first_chunk::<2>())) else {
+        let (Some(0xff), Some(number)) = (packet.first(), packet.get(1..).and_then(|p| p.first_chunk::<2>()))
+        else {
             return Err(protocol("an error packet cut short"));
         };
         let text = &packet[3..];
@@ -37,7 +38,9 @@ impl ServerError {
 pub fn server_error(server: &str, doing: &str, error: &ServerError) -> Error {
     let code = match error.number {
         // Login: access denied, host refused or blocked, password expired, plugin not known, account locked.
-        1044 | 1045 | 1129 | 1130 | 1251 | 1275 | 1524 | 1698 | 1820 | 1862 | 2059 | 3118 | 4151 => Code::Denied,
+        1044 | 1045 | 1129 | 1130 | 1251 | 1275 | 1524 | 1698 | 1820 | 1862 | 2059 | 3118 | 4151 => {
+            Code::Denied
+        }
         // A privilege on a table, column, database or the server; SHOW needs one; read lock needs one.
         1142 | 1143 | 1227 | 1370 | 1410 => Code::MysqlGrant,
         // Secure transport required.
@@ -73,7 +76,8 @@ pub fn text_row(packet: &Bytes) -> Result<Vec<Option<String>>> {
         }
         let (len, used) = lenenc(&packet[at..]).ok_or_else(|| protocol("a row cut short"))?;
         at += used;
-        let end = usize::try_from(len).ok().and_then(|len| at.checked_add(len)).filter(|end| *end <= packet.len());
+        let end =
+            usize::try_from(len).ok().and_then(|len| at.checked_add(len)).filter(|end| *end <= packet.len());
         let end = end.ok_or_else(|| protocol("a row cut short"))?;
         row.push(Some(String::from_utf8_lossy(&packet[at..end]).into_owned()));
         at = end;

@@ -54,7 +54,8 @@ fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, rest) = if first & 0x80 == 0 {
         (usize::from(*first), rest)
     } else {
-        let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f)).filter(|(d, _)| d.len() <= 4)?;
+        let (digits, rest) =
+            rest.split_at_checked(usize::from(first & 0x7f)).filter(|(d, _)| d.len() <= 4)?;
         (digits.iter().fold(0usize, |n, b| n << 8 | usize::from(*b)), rest)
     };
     rest.split_at_checked(len)

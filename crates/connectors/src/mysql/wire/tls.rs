@@ -44,7 +44,8 @@ pub fn client_config(name: &str, tls: &TlsOptions) -> Result<Arc<ClientConfig>> 
 }
 
 fn certificates(path: &std::path::Path) -> std::result::Result<Vec<CertificateDer<'static>>, String> {
-    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>);
+    let certificates =
+        CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>);
     let certificates = certificates.map_err(|e| e.to_string())?;
     if certificates.is_empty() { Err("holds no certificate".into()) } else { Ok(certificates) }
 }
