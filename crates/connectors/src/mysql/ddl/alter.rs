@@ -61,6 +61,10 @@ pub enum Clause {
     Rows(&'static str),
     /// Columns with no clause of their own appear or vanish (system versioning).
     HiddenColumns,
+    /// A check by which MariaDB takes a column of text for JSON.
+    Json(String),
+    /// A constraint is dropped; which kind it is, its name does not say.
+    DropCheck,
     /// Nothing that shows.
     Nothing,
 }
@@ -180,6 +184,7 @@ fn add(p: &mut Parser, out: &mut Vec<Clause>) -> Parsed<()> {
     }
     match if column { Definition::Column } else { create::key_or_check(p)? } {
         Definition::PrimaryKey(names) => out.push(Clause::AddPrimaryKey(names)),
+        Definition::Json(name) => out.push(Clause::Json(name)),
         Definition::Other => out.push(Clause::Nothing),
         Definition::Column => {
             let (spec, place) = placed(p)?;
@@ -204,10 +209,15 @@ fn drop_(p: &mut Parser) -> Parsed<Clause> {
         || p.is("CHECK") && p.peek_at(1).is_some_and(|t| matches!(t, Token::Word(_) | Token::Quoted(_)));
     if other {
         // A primary key can be dropped as the index or constraint that it is.
+        let check = p.is("CONSTRAINT") || p.is("CHECK");
         let primary =
             matches!(p.peek_at(1), Some(Token::Quoted(name)) if name.eq_ignore_ascii_case("PRIMARY"));
         p.skip_item()?;
-        return Ok(if primary { Clause::DropPrimaryKey } else { Clause::Nothing });
+        return Ok(match (primary, check) {
+            (true, _) => Clause::DropPrimaryKey,
+            (false, true) => Clause::DropCheck,
+            (false, false) => Clause::Nothing,
+        });
     }
     p.take("COLUMN");
     let if_exists = p.take_all(&["IF", "EXISTS"]);

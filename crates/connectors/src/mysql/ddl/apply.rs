@@ -107,10 +107,16 @@ fn defaults(applied: &mut Applied, clauses: &[Clause], database_charset: &str) -
             }
             Clause::Rows(what) => applied.rows = Some(what),
             Clause::HiddenColumns => return Err(Unclear),
+            // The check that makes text JSON may be the one that goes.
+            Clause::DropCheck if has_json(&applied.detail) => return Err(Unclear),
             _ => {}
         }
     }
     Ok(())
+}
+
+fn has_json(detail: &TableDetail) -> bool {
+    detail.columns.iter().any(|c| matches!(c.kind, ColumnType::JsonText { .. }))
 }
 
 /// Whether the column's text may look different afterwards.
@@ -154,6 +160,12 @@ fn keep(
             Clause::RenameColumn { name, to, .. } if same_column(name, &old.name) => {
                 column_now.name = Arc::from(to.as_str());
                 *reread = true;
+            }
+            Clause::Json(name) if same_column(name, &old.name) => {
+                if let ColumnType::Text { charset, .. } = column_now.kind {
+                    column_now.kind = ColumnType::JsonText { charset };
+                    *reread = true;
+                }
             }
             Clause::Visible { name, visible } if same_column(name, &old.name) => {
                 column_now.invisible = !visible

@@ -4,6 +4,7 @@
 use super::lexer::Token;
 use super::parser::{Parsed, Parser, Unclear};
 use super::types::{self, TypeSpec};
+use crate::mysql::schema::same_column;
 
 /// What a column gets where nothing is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,7 +194,7 @@ fn flag(p: &mut Parser, spec: &mut ColumnSpec) -> Parsed<bool> {
     Ok(true)
 }
 
-fn constraint(p: &mut Parser, _spec: &mut ColumnSpec) -> Parsed<bool> {
+fn constraint(p: &mut Parser, spec: &mut ColumnSpec) -> Parsed<bool> {
     if p.take("CONSTRAINT") {
         if !p.is("CHECK") {
             p.ident()?;
@@ -204,7 +205,8 @@ fn constraint(p: &mut Parser, _spec: &mut ColumnSpec) -> Parsed<bool> {
         return Ok(true);
     }
     if p.take("CHECK") {
-        p.skip_parens()?;
+        let json = check(p)?;
+        spec.kind.set_checked(json.is_some_and(|column| same_column(&column, &spec.name)));
         return Ok(true);
     }
     if p.take("REFERENCES") {
@@ -215,6 +217,23 @@ fn constraint(p: &mut Parser, _spec: &mut ColumnSpec) -> Parsed<bool> {
         return Ok(true);
     }
     Ok(false)
+}
+
+/// Behind CHECK: the column, if the check is exactly `json_valid(column)`, by which MariaDB knows JSON from text.
+pub fn check(p: &mut Parser) -> Parsed<Option<String>> {
+    let sign = |n: usize, c: char| p.peek_at(n) == Some(&Token::Sign(c));
+    let json = p.dialect.mariadb
+        && sign(0, '(')
+        && p.is_at(1, "json_valid")
+        && sign(2, '(')
+        && sign(4, ')')
+        && sign(5, ')');
+    let column = match p.peek_at(3) {
+        Some(Token::Word(name) | Token::Quoted(name)) if json => Some(name.clone()),
+        _ => None,
+    };
+    p.skip_parens()?;
+    Ok(column)
 }
 
 /// Behind REFERENCES.

@@ -4,6 +4,7 @@ use super::Name;
 use super::column::{self, ColumnSpec};
 use super::lexer::Token;
 use super::parser::{Parsed, Parser, Unclear};
+use crate::mysql::schema::same_column;
 
 /// A CREATE TABLE.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,24 +51,31 @@ pub fn read(p: &mut Parser, or_replace: bool) -> Parsed<Create> {
 
 /// Columns and keys, up to the closing parenthesis.
 pub fn definitions(p: &mut Parser) -> Parsed<(Vec<ColumnSpec>, Vec<String>)> {
-    let (mut columns, mut primary_key) = (Vec::new(), Vec::new());
+    let (mut columns, mut primary_key, mut json) = (Vec::<ColumnSpec>::new(), Vec::new(), Vec::new());
     loop {
         match key_or_check(p)? {
             Definition::PrimaryKey(names) => primary_key = names,
+            Definition::Json(name) => json.push(name),
             Definition::Other => {}
             Definition::Column => columns.push(column::read(p)?),
         }
         if !p.take_sign(',') {
             p.expect_sign(')')?;
-            return Ok((columns, primary_key));
+            break;
         }
     }
+    for column in columns.iter_mut().filter(|c| json.iter().any(|j| same_column(j, &c.name))) {
+        column.kind.set_checked(true);
+    }
+    Ok((columns, primary_key))
 }
 
 /// What a definition is that stands where a column could.
 pub enum Definition {
     Column,
     PrimaryKey(Vec<String>),
+    /// A check by which MariaDB takes a column of text for JSON.
+    Json(String),
     Other,
 }
 
@@ -85,6 +93,12 @@ pub fn key_or_check(p: &mut Parser) -> Parsed<Definition> {
     if p.take_all(&["PRIMARY", "KEY"]) {
         return primary_key(p).map(Definition::PrimaryKey);
     }
+    if p.is("CHECK") && p.peek_at(1) == Some(&Token::Sign('(')) {
+        p.next();
+        let json = column::check(p)?;
+        p.skip_item()?;
+        return Ok(json.map_or(Definition::Other, Definition::Json));
+    }
     let index = p.is("UNIQUE")
         || p.is("INDEX")
         || p.is("KEY")
@@ -93,8 +107,7 @@ pub fn key_or_check(p: &mut Parser) -> Parsed<Definition> {
         || p.is("FOREIGN")
         || p.are(&["VECTOR", "INDEX"])
         || p.are(&["VECTOR", "KEY"])
-        || p.are(&["PERIOD", "FOR"])
-        || p.is("CHECK") && p.peek_at(1) == Some(&Token::Sign('('));
+        || p.are(&["PERIOD", "FOR"]);
     if !index {
         return Ok(Definition::Column);
     }

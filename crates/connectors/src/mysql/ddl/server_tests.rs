@@ -16,8 +16,9 @@ const EVERY_TYPE: &str = "CREATE TABLE t (id INT(11) UNSIGNED NOT NULL, a TINYIN
     aw VARCHAR(3) UNICODE, ax TEXT CHARACTER SET binary, ay CHAR(7) BINARY, az DEC(4,1) UNSIGNED, PRIMARY KEY (id, q)) DEFAULT CHARSET=latin2";
 
 const MARIADB_TYPES: &str = "CREATE TABLE t (id SERIAL PRIMARY KEY, a JSON, b UUID, c INET6, d VARCHAR(9) COMPRESSED, e INT AS (1 + 2) PERSISTENT, \
-    f INT INVISIBLE, g JSON CHECK (a IS NULL OR 1), h TEXT CHARACTER SET utf8mb3) CHARSET utf8mb4 COLLATE uca1400_ai_ci";
-const MYSQL_TYPES: &str = "CREATE TABLE t (id SERIAL PRIMARY KEY, a JSON, b VECTOR(3), c INT GENERATED ALWAYS AS (id % 5) VIRTUAL, d INT INVISIBLE, \
+    f INT INVISIBLE, g JSON CHECK (a IS NULL OR 1), h TEXT CHARACTER SET utf8mb3, i LONGTEXT CHECK (json_valid(`i`)), j TEXT, k TEXT, \
+    CONSTRAINT kc CHECK (json_valid(`k`))) CHARSET utf8mb4 COLLATE uca1400_ai_ci";
+const MYSQL_TYPES: &str = "CREATE TABLE t (id SERIAL PRIMARY KEY, a JSON, b VECTOR(3), c INT GENERATED ALWAYS AS (d % 5) VIRTUAL, d INT INVISIBLE, \
     e POINT NOT NULL SRID 4326, f VARCHAR(9) DEFAULT (uuid()), g GEOMCOLLECTION) CHARSET gb18030";
 
 const ALTERS: &[&str] = &[
@@ -26,7 +27,8 @@ const ALTERS: &[&str] = &[
     "ALTER TABLE t DEFAULT CHARACTER SET cp1250, ADD z1 VARCHAR(3)",
     "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci, ADD z2 VARCHAR(3)",
     "ALTER TABLE t ENGINE=InnoDB COMMENT='it''s; CHARSET=ucs2', ADD INDEX zi (z1), ALTER z2 SET DEFAULT 'x'",
-    "ALTER TABLE t DROP PRIMARY KEY, ADD k9 INT NOT NULL, ADD PRIMARY KEY (k9, id)",
+    "ALTER TABLE t DROP PRIMARY KEY, ADD k9 INT NOT NULL, ADD PRIMARY KEY (id, k9)",
+    "ALTER TABLE t ADD CONSTRAINT jc CHECK (json_valid(`z2`) or `z2` > 1)",
     "ALTER TABLE t ADD z3 SET('p','q') DEFAULT 'p' AFTER z2, DROP INDEX zi, MODIFY z2 LONGTEXT",
 ];
 
@@ -86,7 +88,8 @@ async fn what_statements_define_is_what_the_catalog_shows() {
             let mut ours = created(&columns, &primary_key, charset.as_deref(), "latin1", &dialect).unwrap();
             let theirs = schema::read_one(&mut session, &name).await.unwrap().unwrap();
             compare(variable, create, &ours, &theirs);
-            for alter in ALTERS {
+            let checks = facts.mariadb() || major == 9;
+            for alter in ALTERS.iter().filter(|a| checks || !a.contains("CHECK")) {
                 writer.query_drop(*alter).await.unwrap_or_else(|e| panic!("{variable}: {alter}: {e}"));
                 let Statement::Alter(read) = read(alter, dialect) else { panic!("{alter}") };
                 ours = altered(&ours, &read, "latin1", &dialect).unwrap().detail;

@@ -15,6 +15,8 @@ pub enum TypeSpec {
     Text { length: Option<u32>, charset: Option<String> },
     /// CHAR(n): BINARY(n) if its character set is binary.
     Char { length: u32, charset: Option<String> },
+    /// MariaDB's JSON: text with a check of its own, if no other is written.
+    Json { charset: Option<String>, checked: bool },
     /// ENUM or SET.
     Labels { set: bool, labels: Arc<[Arc<str>]>, charset: Option<String> },
     /// BIGINT UNSIGNED NOT NULL AUTO_INCREMENT UNIQUE.
@@ -37,6 +39,10 @@ impl TypeSpec {
             TypeSpec::Plain(kind) => Ok(kind.clone()),
             TypeSpec::Text { length, charset } => text(charset, *length, None),
             TypeSpec::Char { length, charset } => text(charset, Some(*length), u16::try_from(*length).ok()),
+            TypeSpec::Json { charset: own, checked: true } => {
+                Ok(ColumnType::JsonText { charset: charset(own)? })
+            }
+            TypeSpec::Json { charset: own, checked: false } => text(own, None, None),
             TypeSpec::Labels { set, labels, charset: own } => {
                 let (labels, charset) = (labels.clone(), charset(own)?);
                 Ok(if *set {
@@ -57,7 +63,19 @@ impl TypeSpec {
             | TypeSpec::Labels { charset, .. } => {
                 *charset = Some(name);
             }
-            TypeSpec::Plain(_) | TypeSpec::Serial => {}
+            // JSON brings its own.
+            TypeSpec::Json { .. } | TypeSpec::Plain(_) | TypeSpec::Serial => {}
+        }
+    }
+
+    /// A check stands behind the column; `json`: it says that the text is JSON.
+    pub fn set_checked(&mut self, json: bool) {
+        match self {
+            TypeSpec::Text { charset, .. } if json => {
+                *self = TypeSpec::Json { charset: charset.take(), checked: true };
+            }
+            TypeSpec::Json { checked, .. } => *checked = json,
+            _ => {}
         }
     }
 }
@@ -101,7 +119,7 @@ pub fn read(p: &mut Parser) -> Parsed<TypeSpec> {
             return Ok(TypeSpec::Labels { set: word == "SET", labels: labels(p)?.into(), charset: None });
         }
         "JSON" if p.dialect.mariadb => {
-            ColumnType::JsonText { charset: Charset::named("utf8mb4").ok_or(Unclear)? }
+            return Ok(TypeSpec::Json { charset: Some("utf8mb4".into()), checked: true });
         }
         "JSON" => ColumnType::Json,
         "VECTOR" => {
