@@ -156,6 +156,20 @@ fn fixtures_read_without_an_error() {
     }
 }
 
+#[test]
+fn fixtures_hold_what_is_compressed() {
+    let has = |name: &str, kinds: &[u8]| {
+        let fixture = fixtures().iter().find(|f| f.name == name).unwrap();
+        fixture.events.iter().any(|event| kinds.contains(&event[4]))
+    };
+    assert!(has(
+        "mariadb-compressed",
+        &[kind::MARIADB_WRITE_ROWS_COMPRESSED_V1, kind::MARIADB_WRITE_ROWS_COMPRESSED]
+    ));
+    assert!(has("mysql-compressed", &[kind::TRANSACTION_PAYLOAD]));
+    assert!(has("mysql-compressed", &[kind::GTID_TAGGED]));
+}
+
 /// What is done to an event: a byte changed, cut out or put in; at last its header tells its true size again.
 #[derive(Clone, Debug)]
 enum Damage {

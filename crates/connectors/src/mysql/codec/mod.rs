@@ -22,3 +22,6 @@ pub use charset::Charset;
 pub use collation::charset_of_collation;
 pub use detail::{CatalogColumn, ColumnDetail, ColumnType};
 pub use select::{RowReader, select_list};
+
+#[cfg(test)]
+mod value_tests;

@@ -1,6 +1,6 @@
 //! Values of a SELECT: the expression that reads a column, and the values of a result row. The session must have
-//! `time_zone = '+00:00'` and `character_set_results = utf8mb4`, and the statement must be a prepared one (the binary
-//! protocol): the text protocol rounds FLOAT.
+//! `time_zone = '+00:00'`, `character_set_results = utf8mb4` and no PAD_CHAR_TO_FULL_LENGTH in its `sql_mode`; the
+//! statement must be a prepared one (the binary protocol), because the text protocol rounds FLOAT.
 
 use std::sync::Arc;
 

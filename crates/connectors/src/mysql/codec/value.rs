@@ -120,18 +120,18 @@ impl Read {
                 temporal::date_value(temporal::unpack_date(little(bytes) as u32), &mut scratch.zero)
             }
             Read::Time { digits } => {
-                let (negative, time) =
-                    temporal::unpack_time(big(bytes), bytes.len().checked_sub(3)?, *digits);
+                let fraction = bytes.len().checked_sub(3).filter(|len| *len <= 3)?;
+                let (negative, time) = temporal::unpack_time(big(bytes), fraction, *digits);
                 temporal::time_value(negative, time)
             }
             Read::DateTime { digits } => {
-                let (whole, fraction) = bytes.split_at_checked(5)?;
+                let (whole, fraction) = bytes.split_at_checked(5).filter(|parts| parts.1.len() <= 3)?;
                 let micros = temporal::micros(big(fraction), fraction.len());
                 let moment = temporal::unpack_datetime(big(whole), micros, *digits)?;
                 temporal::moment_value(moment, false, &mut scratch.zero)
             }
             Read::Timestamp { digits } => {
-                let (whole, fraction) = bytes.split_at_checked(4)?;
+                let (whole, fraction) = bytes.split_at_checked(4).filter(|parts| parts.1.len() <= 3)?;
                 let micros = temporal::micros(big(fraction), fraction.len());
                 let moment = temporal::unpack_timestamp(big(whole) as u32, micros, *digits);
                 temporal::moment_value(moment, true, &mut scratch.zero)
