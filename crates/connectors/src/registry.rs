@@ -148,6 +148,8 @@ pub fn sink(
         "discard" => Ok(Arc::new(crate::console::DiscardSink::default())),
         #[cfg(feature = "search")]
         "elasticsearch" | "opensearch" => Ok(Arc::new(crate::search::SearchSink::new(connection, pipeline)?)),
+        #[cfg(feature = "archive")]
+        "file" | "s3" => Ok(Arc::new(crate::archive::sink(connection, pipeline)?)),
         #[cfg(feature = "redis")]
         "redis" | "rediss" | "redis-sentinel" | "redis-cluster" => {
             Ok(Arc::new(crate::redis::sink(connection, pipeline)?))

@@ -1,0 +1,173 @@
+//! The sink: sorts lines by path, leaves out what the archive has already, and commits the rest before it answers.
+//! How files come to be is `writer.rs`'s.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use syncline_engine::change::Operation;
+use syncline_engine::error::{Code, Error, Result};
+use syncline_engine::route::TargetPlan;
+use syncline_engine::schema::TableSchema;
+use syncline_engine::sink::{Address, Body, Delivery, Feeding, Outcome, Sink};
+use tokio::sync::Mutex;
+
+use super::manifest::Manifest;
+use super::segment::Lines;
+use super::store::Store;
+use super::writer::Writer;
+use super::{config, read};
+
+/// One call is one commit and one file a path: the larger the better, but in memory twice.
+const ITEMS: usize = 50_000;
+const BYTES: usize = 16 << 20;
+/// A call with less than this waits until the last commit is `PACE` old, so that a trickle does not make hundreds of
+/// files and syncs a second.
+const LITTLE: usize = 256 << 10;
+const PACE: Duration = Duration::from_millis(100);
+
+/// The sink of one archive.
+pub struct ArchiveSink {
+    store: Arc<dyn Store>,
+    pipeline: String,
+    feeding: Feeding,
+    pace: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// `None` before the first commit and after a failure.
+    writer: Option<Writer>,
+    committed: Option<Instant>,
+}
+
+/// A call's lines, sorted.
+struct Sorted {
+    /// In the order in which the paths came.
+    lines: Vec<(String, Lines)>,
+    /// As it is to be.
+    manifest: Manifest,
+    outcomes: Vec<Outcome>,
+    bytes: usize,
+}
+
+impl ArchiveSink {
+    /// Touches nothing yet.
+    pub fn new(
+        store: Arc<dyn Store>,
+        pipeline: &str,
+        items: Option<usize>,
+        bytes: Option<usize>,
+    ) -> ArchiveSink {
+        let feeding =
+            Feeding::CaptureOrder { max_items: items.unwrap_or(ITEMS), max_bytes: bytes.unwrap_or(BYTES) };
+        ArchiveSink { store, pipeline: pipeline.to_owned(), feeding, pace: PACE, state: Mutex::default() }
+    }
+
+    /// How old the last commit must be before a small one follows.
+    #[cfg(test)]
+    pub(super) fn with_pace(mut self, pace: Duration) -> ArchiveSink {
+        self.pace = pace;
+        self
+    }
+}
+
+#[async_trait]
+impl Sink for ArchiveSink {
+    fn feeding(&self) -> Feeding {
+        self.feeding
+    }
+
+    /// An archive takes any schema: every line says what it holds.
+    async fn prepare(&self, _plan: &Arc<TargetPlan>, _schema: &TableSchema) -> Result<()> {
+        Ok(())
+    }
+
+    async fn apply(&self, deliveries: &[Delivery]) -> Result<Vec<Outcome>> {
+        let mut state = self.state.lock().await;
+        // Taken out, so that a failure or a dropped call leaves none and the archive is read again.
+        let mut writer = match state.writer.take() {
+            Some(writer) => writer,
+            None => Box::pin(Writer::open(self.store.clone(), &self.pipeline)).await?,
+        };
+        let sorted = sort(writer.manifest(), deliveries)?;
+        if !sorted.lines.is_empty() {
+            if let Some(committed) = state.committed.filter(|_| sorted.bytes < LITTLE) {
+                tokio::time::sleep_until((committed + self.pace).into()).await;
+            }
+            Box::pin(writer.commit(sorted.manifest, sorted.lines)).await?;
+            state.committed = Some(Instant::now());
+        }
+        state.writer = Some(writer);
+        Ok(sorted.outcomes)
+    }
+
+    async fn probe(&self) -> Result<()> {
+        // A manifest that cannot be read must not be found at the first write only.
+        if let Some((text, _)) = self.store.manifest().await? {
+            Manifest::decode(&text)?;
+        }
+        self.store.probe().await
+    }
+
+    async fn check(&self) -> Result<Vec<Error>> {
+        self.store.findings().await
+    }
+
+    /// Everything that was answered is durable; another process may write from here on.
+    async fn close(&self) -> Result<()> {
+        self.state.lock().await.writer = None;
+        self.store.unlock().await;
+        Ok(())
+    }
+
+    async fn read(&self, plan: &TargetPlan, address: &Address) -> Result<Option<Bytes>> {
+        read::document(self.store.clone(), plan, address).await
+    }
+}
+
+fn sort(held: &Manifest, deliveries: &[Delivery]) -> Result<Sorted> {
+    let epoch = held.highest().epoch();
+    let mut sorted = Sorted {
+        lines: Vec::new(),
+        manifest: held.clone(),
+        outcomes: Vec::with_capacity(deliveries.len()),
+        bytes: 0,
+    };
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for delivery in deliveries {
+        let Body::Line(line) = &delivery.body else {
+            let what = format!("{} was given a document instead of a change line", delivery.plan.label);
+            return Err(Error::new(Code::Internal, what));
+        };
+        if delivery.version.epoch() < epoch {
+            let what =
+                format!("the archive has changes of epoch {epoch}, ours are of {}", delivery.version.epoch());
+            return Err(Error::new(Code::ArchiveManifest, what));
+        }
+        let path = &*delivery.address.target;
+        if let Err(error) = config::check_path(path) {
+            sorted.outcomes.push(Outcome::Refused(error));
+            continue;
+        }
+        sorted.outcomes.push(Outcome::Applied);
+        let change = delivery.change();
+        if change.operation != Operation::Read {
+            let (table, template) = (&*change.schema.name, &*delivery.plan.spec.template);
+            if held.holds(table, template, delivery.version) {
+                continue;
+            }
+            sorted.manifest.pass(table, template, delivery.version);
+        }
+        let place = *places.entry(path).or_insert_with(|| {
+            sorted.lines.push((path.to_owned(), Lines::default()));
+            sorted.lines.len() - 1
+        });
+        sorted.lines[place].1.push(line.clone(), delivery.version);
+        sorted.bytes += line.len();
+    }
+    Ok(sorted)
+}
