@@ -1,0 +1,12 @@
+//! The command line and the HTTP interface end to end: the real binary on the embedded parts, as a user would run it.
+//! Servers of others are not needed here.
+
+mod control;
+mod dead_letters;
+mod exits;
+mod http;
+mod lint;
+mod reading;
+mod run;
+mod stage;
+mod tap;
