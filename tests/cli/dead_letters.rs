@@ -60,8 +60,10 @@ fn a_corrected_row_is_redriven_by_the_running_process() {
     assert_eq!((&again["selected"], again["failed"].as_array().unwrap().len()), (&json!(1), 1));
     assert_eq!(counts(&stage), json!([3, 2, 0, 1, 1]), "a redrive that fails changes nothing");
     stage.sql("UPDATE things SET name = 20 WHERE id = 2;");
-    stage.wait("superseded by the correction", || stage.status()["pipelines"][0]["dead_letters"] == json!(0));
-    assert_eq!(counts(&stage), json!([4, 3, 1, 0, 0]));
+    stage.wait("the correction applied", || counts(&stage) == json!([4, 3, 0, 1, 1]));
+    let done = stage.run(&["dlq", "redrive", "shop.yaml", "--json"]).ends(0).json();
+    assert_eq!((&done["applied"], &done["failed"]), (&json!(1), &json!([])));
+    assert_eq!(counts(&stage), json!([4, 4, 0, 0, 0]));
     running.signal("TERM").ends(0);
 }
 

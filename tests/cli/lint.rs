@@ -4,8 +4,8 @@ use super::stage::{Stage, TO_STDOUT};
 
 const BAD: &str = r#"version: 1
 connections:
-  shop: sqlite:${SHOP_FILE}
-  spare: sqlite:spare.db
+  shop: sqlite:shop.db
+  spare: sqlite:${SPARE_FILE}
 pipelines:
   shop:
     sourcee: { connection: shop, tables: ["main.*"] }
@@ -21,15 +21,18 @@ fn every_error_has_its_place_and_the_nearest_name() {
     let stage = Stage::new(BAD);
     let done = stage.run(&["lint", "shop.yaml"]).ends(3);
     let expected = [
-        ("shop.yaml:3:", "SYN-1005", "SHOP_FILE"),
+        ("shop.yaml:4:", "SYN-1005", "SPARE_FILE"),
         ("shop.yaml:7:5:", "SYN-1002", "did you mean source?"),
         ("shop.yaml:8:", "SYN-1006", "did you mean shop?"),
         ("shop.yaml:8:", "SYN-1003", "server_id"),
         ("shop.yaml:12:", "SYN-1002", "did you mean index?"),
     ];
     for (place, code, words) in expected {
-        let found =
-            done.stdout.lines().any(|l| l.starts_with(place) && l.contains(code) && l.contains(words));
+        // A finding is a line with its place, and indented lines below it.
+        let findings = done.stdout.split("\nshop.yaml:").map(|f| format!("shop.yaml:{f}"));
+        let found = findings
+            .map(|f| f.replacen("shop.yaml:shop.yaml:", "shop.yaml:", 1))
+            .any(|f| f.starts_with(place) && f.contains(code) && f.contains(words));
         assert!(found, "{place} {code} {words} is not in\n{}", done.stdout);
     }
     assert!(done.stdout.contains("  fix: "));

@@ -31,7 +31,11 @@ pub(crate) async fn run(shared: Arc<Shared>, source: Arc<dyn Source>) {
 /// One commit, if there is something to write, and word to the source of what it may forget.
 pub(crate) async fn commit(shared: &Shared, source: &dyn Source) -> Result<()> {
     let _one_at_a_time = shared.committing.lock().await;
-    let Some(commit) = shared.tracker.take_commit() else { return Ok(()) };
+    let Some(commit) = shared.tracker.take_commit() else {
+        // A redriven letter that is refused again leaves nothing to write; who waits for its end must hear of it.
+        shared.committed.send_modify(|n| *n += 1);
+        return Ok(());
+    };
     (shared.phases)(Phase::Checkpoint);
     let moved = !commit.checkpoints.is_empty();
     let letters = shared.ledger.commit(&shared.spec.name, commit).await?;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::change::{CaptureBatch, Change, Operation};
 use crate::error::{Error, Result};
-use crate::route::CompiledRoute;
+use crate::route::{CompiledRoute, TargetKind};
 use crate::route::compile::Target;
 use crate::route::line::LineParts;
 use crate::route::routed::{Deliveries, Loaded, Scratch, Subject, Texts};
@@ -122,7 +122,10 @@ impl Step<'_> {
     }
 
     fn refuse(&mut self, image: Image<'_>, address: Result<Address>, error: Error) {
-        let address = address.unwrap_or_else(|_| self.route.fallback(image.loaded));
+        // All lines of a stream stand at one address; what is parked needs one of its own.
+        let streams = matches!(self.target.plan.spec.kind, TargetKind::Stdout | TargetKind::Discard);
+        let own = address.ok().filter(|_| !streams);
+        let address = own.unwrap_or_else(|| self.route.fallback(image.loaded));
         let delivery = self.delivery(address, Body::Absent, self.row.change.version, Counted::Delivery);
         self.out.refused.push((self.target.sink, delivery, error));
     }

@@ -75,7 +75,7 @@ fn an_address_that_cannot_be_made_is_refused_and_the_old_one_emptied() {
     let table = table(vec![monthly()]);
     let s = cases();
     let (dated, undated) = (|| Some(case(1, "a", "ok", 1)), || Some(case(1, "a", "ok", 0)));
-    let refused = "refused /1: SYN-1508 the row's address cannot be made: the `partition_by` column is null";
+    let refused = "refused shop.cases/1: SYN-1508 the row's address cannot be made: the `partition_by` column is null";
     let changes = vec![
         change(&s, Insert, None, undated()),
         change(&s, Update, dated(), undated()),
@@ -238,7 +238,7 @@ fn a_null_key_is_refused() {
         RouteSpec { key: Some(vec!["status".into(), "day".into()]), ..route("shop.cases", vec![search()]) };
     let table = table(vec![spec]);
     let shown = deliver(&table, vec![change(&cases(), Insert, None, Some(case(1, "a", "x", 0)))]);
-    assert_eq!(shown, ["refused /{\"status\":\"x\",\"day\":null}: SYN-1509 a key column is null"]);
+    assert_eq!(shown, ["refused shop.cases/{\"status\":\"x\",\"day\":null}: SYN-1509 a key column is null"]);
 }
 
 #[test]

@@ -116,6 +116,6 @@ impl CompiledRoute {
         } else {
             loaded.key.as_str().into()
         };
-        Address { target: "".into(), id }
+        Address { target: Arc::clone(&self.schema.name), id }
     }
 }
