@@ -76,7 +76,7 @@ fn integers() -> Vec<Case> {
     cases.push(case("year", &["0 => 0", "1901 => 1901", "2155 => 2155", "2026 => 2026"]));
     for bits in [1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 40, 63, 64] {
         let max = u64::MAX >> (64 - bits);
-        let values = [format!("b'0' => 0"), format!("b'1' => 1"), format!("{max} => {max}")];
+        let values = ["b'0' => 0".to_owned(), "b'1' => 1".to_owned(), format!("{max} => {max}")];
         cases.push(case(&format!("bit({bits})"), &values.each_ref().map(String::as_str)));
     }
     cases
@@ -170,7 +170,7 @@ fn temporals() -> Vec<Case> {
             format!("'838:59:59' => \"838:59:59{zeros}\""),
             format!("'-838:59:59' => \"-838:59:59{zeros}\""),
             format!("'100:00:00{shown}' => \"100:00:00{shown}\""),
-            format!("'-25:00:00.1'"),
+            "'-25:00:00.1'".to_owned(),
             format!("'00:00:00' => \"00:00:00{zeros}\""),
         ];
         cases.push(case(&format!("time({digits})"), &times.each_ref().map(String::as_str)));

@@ -97,16 +97,8 @@ impl<'a> Reader<'a> {
                 let format = BinlogFormat::new(&map, self.details).ok();
                 self.maps.insert(table_id, (map, format));
             }
-            EventBody::Rows(event) => {
-                if self.rows(&event, place).is_err() {
-                    self.errors += 1;
-                }
-            }
-            EventBody::Payload(payload) => {
-                if self.payload(&payload).is_err() {
-                    self.errors += 1;
-                }
-            }
+            EventBody::Rows(event) => self.errors += usize::from(self.rows(&event, place).is_err()),
+            EventBody::Payload(payload) => self.errors += usize::from(self.payload(&payload).is_err()),
             EventBody::Query(query) => drop(query.text().into_owned()),
             _ => {}
         }
