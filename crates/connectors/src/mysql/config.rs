@@ -37,8 +37,6 @@ pub struct MysqlConfig {
     pub user: String,
     /// Never printed.
     pub password: String,
-    /// The URL's path: a default for messages and grants only.
-    pub database: Option<String>,
     /// `None`: no TLS.
     pub tls: Option<TlsOptions>,
     pub connect_timeout: Duration,
@@ -63,7 +61,8 @@ impl MysqlConfig {
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         // The last '@': an unescaped one in the password is forgiven.
         let (login, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
-        let (hosts, database) = rest.split_once('/').unwrap_or((rest, ""));
+        // The path names a database for people; patterns say which tables are meant.
+        let (hosts, _database) = rest.split_once('/').unwrap_or((rest, ""));
         let (user, password) = login.split_once(':').unwrap_or((login, ""));
         let decode = |text: &str| {
             percent_decode(text).ok_or_else(|| bad("a %XX in the URL is not UTF-8 or cut short"))
@@ -87,7 +86,6 @@ impl MysqlConfig {
                 Some(password) => password.clone(),
                 None => decode(password)?,
             },
-            database: Some(decode(database)?).filter(|d| !d.is_empty()),
             tls,
             connect_timeout: spec.options.connect_timeout,
             request_timeout: spec.options.request_timeout,

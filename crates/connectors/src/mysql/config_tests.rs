@@ -14,17 +14,15 @@ fn reads_hosts_login_database_and_tls() {
     let c = parse("mysql://sync%40line:p%3Aw@rd@db1,[::1]:3307/shop?tls=true").unwrap();
     assert_eq!((c.user.as_str(), c.password.as_str()), ("sync@line", "p:w@rd"));
     assert_eq!(c.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>(), ["db1:3306", "[::1]:3307"]);
-    assert_eq!(c.database.as_deref(), Some("shop"));
     assert!(c.tls.is_some());
     assert!(!format!("{c:?}").contains("p:w"), "the password never prints");
     let c = parse("mysql://root@127.0.0.1:13306").unwrap();
-    assert_eq!((c.user.as_str(), c.password.as_str(), c.database, c.tls), ("root", "", None, None));
+    assert_eq!((c.user.as_str(), c.password.as_str(), c.tls), ("root", "", None));
 }
 
 #[test]
 fn the_password_option_wins() {
-    let mut options = ConnectionOptions::default();
-    options.password = Some("from file".into());
+    let options = ConnectionOptions { password: Some("from file".into()), ..ConnectionOptions::default() };
     let spec = ConnectionSpec { name: "shop".into(), url: "mysql://a:b@h/".into(), options };
     assert_eq!(MysqlConfig::parse(&spec).unwrap().password, "from file");
 }

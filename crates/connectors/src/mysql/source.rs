@@ -40,7 +40,10 @@ impl Source for MysqlSource {
         let mut session = self.context.session().await?;
         let names = schema::list(&mut session, &self.context.selection).await?;
         let tables = schema::read(&mut session, &names).await?;
-        tables.into_iter().map(|(name, detail)| Ok(Arc::new(detail?.schema(&name)))).collect()
+        // One that cannot be read is a finding of `check` and halts alone in the stream.
+        let readable =
+            tables.into_iter().filter_map(|(name, detail)| Some(Arc::new(detail.ok()?.schema(&name))));
+        Ok(readable.collect())
     }
 
     async fn stream(&self, from: Option<&StoredPosition>) -> Result<Box<dyn CaptureStream>> {

@@ -225,13 +225,6 @@ impl Tape {
         })
     }
 
-    pub fn events(&self) -> impl Iterator<Item = &TableEvent> {
-        self.items.iter().filter_map(|item| match item {
-            Item::Event(event) => Some(event),
-            Item::Change(_) => None,
-        })
-    }
-
     /// Lines such as `update a id=1 n=2 -> id=1 n=3`, and events.
     pub fn lines(&self) -> Vec<String> {
         self.items.iter().map(line).collect()

@@ -11,11 +11,14 @@ const MIN_RETENTION_SECONDS: u64 = 24 * 3600;
 
 /// All findings about settings.
 pub async fn findings(session: &mut Session) -> Result<Vec<Error>> {
-    let facts = std::sync::Arc::clone(session.facts());
-    let shown = session.shown().to_owned();
+    let replica = is_replica(session).await?;
+    Ok(judge(session.facts(), session.shown(), replica))
+}
+
+fn judge(facts: &Facts, shown: &str, replica: bool) -> Vec<Error> {
     let mut out = Vec::new();
     if !facts.is_on("log_bin") {
-        out.push(no_binlog(&shown));
+        out.push(no_binlog(shown));
     }
     let setting =
         |message: String, fix: &str| Error::new(Code::MysqlSetting, format!("{shown}: {message}")).fix(fix);
@@ -49,7 +52,7 @@ pub async fn findings(session: &mut Session) -> Result<Vec<Error>> {
             "SET GLOBAL server_id = 1, or another number that no replica has",
         ));
     }
-    if is_replica(session).await? && !logs_what_it_replicates(&facts) {
+    if replica && !logs_what_it_replicates(facts) {
         let name = if facts.variable("log_replica_updates").is_some() {
             "log_replica_updates"
         } else {
@@ -60,8 +63,8 @@ pub async fn findings(session: &mut Session) -> Result<Vec<Error>> {
             &format!("start the server with --{}=ON, or read from its source", name.replace('_', "-")),
         ));
     }
-    out.extend(retention(&facts, &shown));
-    Ok(out)
+    out.extend(retention(facts, shown));
+    out
 }
 
 fn logs_what_it_replicates(facts: &Facts) -> bool {
@@ -99,4 +102,38 @@ fn retention(facts: &Facts, shown: &str) -> Option<Error> {
         let message = format!("{shown}: the binlog is kept for {:.1} hours only; an outage longer than that needs a new backfill", kept / 3600.0);
         Error::new(Code::MysqlRetention, message).fix(fix)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(replica: bool, settings: &[(&str, &str)]) -> Vec<Code> {
+        let good = [("version", "8.4.1"), ("log_bin", "ON"), ("binlog_format", "ROW"), ("server_id", "1")];
+        let all = good.iter().chain(settings).map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+        judge(&Facts::new(all), "shop", replica).iter().map(Error::code).collect()
+    }
+
+    #[test]
+    fn each_setting_that_hides_rows_is_a_finding() {
+        assert_eq!(found(false, &[("binlog_expire_logs_seconds", "2592000")]), []);
+        for setting in [
+            ("log_bin", "OFF"),
+            ("binlog_format", "MIXED"),
+            ("binlog_row_image", "MINIMAL"),
+            ("binlog_row_image", "NOBLOB"),
+            ("binlog_row_value_options", "PARTIAL_JSON"),
+            ("server_id", "0"),
+        ] {
+            assert_eq!(found(false, &[setting]), [Code::MysqlSetting], "{setting:?}");
+        }
+        assert_eq!(found(true, &[("log_replica_updates", "OFF")]), [Code::MysqlSetting]);
+        assert_eq!(found(true, &[("log_replica_updates", "ON")]), []);
+        assert_eq!(found(false, &[("binlog_expire_logs_seconds", "3600")]), [Code::MysqlRetention]);
+        assert_eq!(
+            found(false, &[("binlog_format", "STATEMENT"), ("server_id", "0")]).len(),
+            2,
+            "all at once"
+        );
+    }
 }

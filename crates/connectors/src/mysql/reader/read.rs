@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use syncline_engine::change::Origin;
 use syncline_engine::clock::now_millis;
-use syncline_engine::error::Result;
+use syncline_engine::error::{Error, Result};
 use syncline_engine::packed;
 use syncline_engine::position::Position;
-use syncline_engine::row::RowImage;
+use syncline_engine::row::{RowFormat, RowImage, RowVisitor};
 use syncline_engine::schema::TableSchema;
 use syncline_engine::source::{ReadMark, ReadRows};
 
@@ -75,6 +75,15 @@ pub async fn read(
     Ok(ReadRows { schema: Arc::new(shape.schema.clone()), rows, mark, origin: Arc::new(origin) })
 }
 
+/// A row with a value that cannot be read. It is handed on all the same, so that it alone is parked.
+struct Unreadable(Error);
+
+impl RowFormat for Unreadable {
+    fn visit(&self, _image: &[u8], _visitor: &mut dyn RowVisitor) -> Result<()> {
+        Err(self.0.clone())
+    }
+}
+
 async fn rows(pool: &Pool, session: &mut Session, shape: &Shape<'_>) -> Result<Vec<RowImage>> {
     let table = table_ident(&shape.schema.database, &shape.schema.table);
     // Opened once, the table cannot be altered until the snapshot ends; only then its columns are certain.
@@ -88,11 +97,16 @@ async fn rows(pool: &Pool, session: &mut Session, shape: &Shape<'_>) -> Result<V
     for condition in &shape.conditions {
         let sql = format!("SELECT {} FROM {table}{} WHERE {condition}", list.join(", "), shape.hint);
         let row = |row| {
-            reader.read(&row, |value| {
+            let read = reader.read(&row, |value| {
                 writer.push(value);
                 Ok(())
-            })?;
-            rows.push(RowImage { bytes: writer.finish(), format: Arc::clone(&format) });
+            });
+            let bytes = writer.finish();
+            let format = match read {
+                Ok(()) => Arc::clone(&format),
+                Err(error) => Arc::new(Unreadable(error)) as Arc<dyn RowFormat>,
+            };
+            rows.push(RowImage { bytes, format });
             Ok(())
         };
         session.stream(&sql, row).await?;

@@ -105,10 +105,10 @@ async fn read_where(
          WHERE {condition} AND index_name = 'PRIMARY' ORDER BY table_schema, table_name, seq_in_index"
     );
     for row in session.texts(&sql).await? {
-        if let Ok([Some(database), Some(table), Some(column)]) = <[_; 3]>::try_from(row) {
-            if let Some(found) = found.get_mut(&TableName { database, table }) {
-                found.key.push(column);
-            }
+        if let Ok([Some(database), Some(table), Some(column)]) = <[_; 3]>::try_from(row)
+            && let Some(found) = found.get_mut(&TableName { database, table })
+        {
+            found.key.push(column);
         }
     }
     if has_json_checks(session) {
@@ -150,10 +150,10 @@ async fn read_columns(
          ORDER BY table_schema, table_name, ordinal_position"
     );
     for row in session.texts(&sql).await? {
-        if let Ok([Some(database), Some(table), column @ ..]) = <[_; 7]>::try_from(row) {
-            if let Some(found) = found.get_mut(&TableName { database, table }) {
-                found.columns.push(column);
-            }
+        if let Ok([Some(database), Some(table), column @ ..]) = <[_; 7]>::try_from(row)
+            && let Some(found) = found.get_mut(&TableName { database, table })
+        {
+            found.columns.push(column);
         }
     }
     Ok(found)

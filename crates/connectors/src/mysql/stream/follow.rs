@@ -19,7 +19,7 @@ use crate::mysql::binlog::{Decoder, Event, EventBody, EventHeader, Payload, Plac
 use crate::mysql::context::Context;
 use crate::mysql::ddl::Dialect;
 use crate::mysql::position::Gtids;
-use crate::mysql::schema::History;
+use crate::mysql::schema::{History, TableName};
 use crate::mysql::server::{Facts, Identity};
 use crate::mysql::wire::Dump;
 
@@ -45,6 +45,8 @@ pub struct Follow {
     pub(super) transaction: Option<Transaction>,
     /// Events read while the stream was opened.
     pub(super) ahead: Vec<Bytes>,
+    /// Tables that could not be read when the stream was opened.
+    pub(super) broken: Vec<(TableName, Error)>,
     /// Events before this offset of the first file were taken already (a dump cannot begin beyond 4 GiB).
     pub(super) skip_until: u64,
     pub(super) builder: Builder,
@@ -100,6 +102,9 @@ impl Follow {
     }
 
     async fn follow(&mut self) -> Result<()> {
+        for (name, error) in std::mem::take(&mut self.broken) {
+            self.halt_table(&name, error, self.head.settled).await?;
+        }
         for event in std::mem::take(&mut self.ahead) {
             self.event(event).await?;
         }

@@ -44,6 +44,12 @@ pub async fn open(
     let token = from.map(|from| Token::decode(&from.token)).transpose()?;
     let mut session = resume::connect(context, token.as_ref()).await?;
     let facts = Arc::clone(session.facts());
+    tracing::info!(
+        pipeline = context.pipeline,
+        server = session.shown(),
+        version = facts.version,
+        "reading the binlog"
+    );
     if !facts.is_on("log_bin") {
         return Err(crate::mysql::check::no_binlog(session.shown()));
     }
@@ -90,6 +96,7 @@ pub async fn open(
         history,
         transaction: None,
         ahead: opening.ahead,
+        broken: plan.broken,
         builder: Builder::default(),
         out: Out::new(sender),
         sample: Sample::default(),
@@ -118,6 +125,8 @@ struct Plan {
     tables: Tables,
     /// Tables as of the start, for a history that begins here.
     first: Vec<(TableName, TableDetail)>,
+    /// Tables that cannot be read.
+    broken: Vec<(TableName, Error)>,
 }
 
 /// The first start of a pipeline: tables and position of one moment, at which everything before the position is visible
@@ -131,15 +140,22 @@ async fn first_tables(context: &Context, session: &mut Session) -> Result<Plan> 
     let (start, at, gtids) = present(&mut probe, &facts).await?;
     let mut first = Vec::new();
     let mut keyless = Vec::new();
+    let mut broken = Vec::new();
     for (name, detail) in hold.release().await? {
-        let detail = detail?;
+        let detail = match detail {
+            Ok(detail) => detail,
+            Err(error) => {
+                broken.push((name, error));
+                continue;
+            }
+        };
         keyless.extend(context.lacks_key(&name, &detail, folds).map(|_| name.to_string()));
         first.push((name, detail));
     }
     if !keyless.is_empty() {
         return Err(Error::new(Code::MysqlNoKey, format!("no primary key: {}", keyless.join(", "))));
     }
-    Ok(Plan { start, at, gtids, tables: Tables::new(folds), first })
+    Ok(Plan { start, at, gtids, tables: Tables::new(folds), first, broken })
 }
 
 /// The present position. A coordinate shown by the server may run ahead of what a SELECT sees (DESIGN 4.1), so it is taken
@@ -205,19 +221,26 @@ async fn resume_tables(
             Some(Columns::Known(_) | Columns::Dropped) | None => {}
         }
     }
+    let mut broken = Vec::new();
     if !unknown.is_empty() {
         let mut probe = Session::connect(&context.config, session.endpoint()).await?;
         let hold = Hold::take(session, &unknown).await?;
         let at = probe.coordinate().await?.version(epoch)?;
         for (name, detail) in hold.release().await? {
-            tables.set(&name, Some(State::Joins { at, known: Known::new(&name, detail?), back: false }));
+            match detail {
+                Ok(detail) => {
+                    let known = Known::new(&name, detail);
+                    tables.set(&name, Some(State::Joins { at, known, back: false }));
+                }
+                Err(error) => broken.push((name, error)),
+            }
         }
     }
     let at = Coordinate { file: token.file.to_string(), offset: token.offset };
     // A dump cannot begin beyond 4 GiB: then from the file's first event.
     let offset = if token.offset > u64::from(u32::MAX) { 4 } else { token.offset };
     let start = DumpStart::File { name: at.file.clone(), offset };
-    Ok(Plan { start, at: Some(at), gtids: (*token.gtids).clone(), tables, first: Vec::new() })
+    Ok(Plan { start, at: Some(at), gtids: (*token.gtids).clone(), tables, first: Vec::new(), broken })
 }
 
 /// The replica id: configured, or drawn once and kept.

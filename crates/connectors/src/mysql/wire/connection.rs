@@ -25,7 +25,6 @@ const MAX_ROWS: usize = 10_000;
 pub struct Wire {
     pub(super) packets: Packets,
     pub(super) name: String,
-    pub(super) server_version: String,
     timeout: Duration,
 }
 
@@ -67,13 +66,7 @@ impl Wire {
         let capabilities = capabilities(greeting.capabilities, config.tls.is_some());
         packets.send(&response(capabilities, &config.user, &proof, &login.plugin)).await?;
         login.finish(&mut packets).await?;
-        let server_version = greeting.server_version;
-        Ok(Wire { packets, name: shown.to_owned(), server_version, timeout: config.request_timeout })
-    }
-
-    /// What the server calls its version in the greeting.
-    pub fn server_version(&self) -> &str {
-        &self.server_version
+        Ok(Wire { packets, name: shown.to_owned(), timeout: config.request_timeout })
     }
 
     /// Runs a statement that answers OK.

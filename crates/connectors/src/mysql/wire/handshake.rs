@@ -98,9 +98,9 @@ pub fn response(capabilities: u32, user: &str, proof: &[u8], plugin: &str) -> Ve
         out.push(0);
     }
     if capabilities & capability::CONNECT_ATTRS != 0 {
-        let attribute = [&b"\x0cprogram_name\x08syncline"[..]].concat();
-        out.push(attribute.len() as u8);
-        out.extend_from_slice(&attribute);
+        const ATTRIBUTE: &[u8] = b"\x0cprogram_name\x08syncline";
+        out.push(ATTRIBUTE.len() as u8);
+        out.extend_from_slice(ATTRIBUTE);
     }
     out
 }
