@@ -14,6 +14,8 @@ use super::catalog::{Identity, Table, Term, Unique};
 use super::layout::PREFIX;
 use crate::sqlite::file::quote;
 
+const KEPT_ROWS: &str = "_syncline_replaced";
+
 /// Rows that may be waiting in `_syncline_replaced`: more than statements nested in each other's triggers leave there.
 const KEPT: usize = 16;
 
@@ -90,14 +92,28 @@ impl Sql<'_> {
         }
     }
 
-    /// Whether an entry `s` of `_syncline_replaced` is this row.
+    /// Whether an entry of `_syncline_replaced` is this row.
     fn kept_is(&self, row: &str) -> String {
-        match (&self.table.identity, self.table.rowid) {
-            (Identity::Key { columns, .. }, _) => {
-                and(columns.iter().map(|n| format!("v{n} IS {row}.{}", self.column(*n))))
+        match &self.table.identity {
+            Identity::Key { columns, .. } => {
+                and(columns.iter().map(|n| format!("{KEPT_ROWS}.v{n} IS {row}.{}", self.column(*n))))
             }
-            (Identity::Rowid, rowid) => format!("rid IS {row}.{}", rowid.unwrap_or("rowid")),
+            Identity::Rowid => format!("{KEPT_ROWS}.rid IS {row}.{}", self.table.rowid.unwrap_or("rowid")),
         }
+    }
+
+    /// Whether an entry has a newer one for the same row.
+    fn kept_again(&self) -> String {
+        let same = match &self.table.identity {
+            Identity::Key { columns, .. } => {
+                and(columns.iter().map(|n| format!("newer.v{n} IS {KEPT_ROWS}.v{n}")))
+            }
+            Identity::Rowid => format!("newer.rid IS {KEPT_ROWS}.rid"),
+        };
+        format!(
+            "EXISTS (SELECT 1 FROM {KEPT_ROWS} AS newer WHERE newer.seq > {KEPT_ROWS}.seq AND newer.shape = {} AND {same})",
+            self.shape
+        )
     }
 
     /// Finds the row `t` that was just written: by rowid where there is one, else by its key.
@@ -123,21 +139,22 @@ impl Sql<'_> {
         matches!(self.table.identity, Identity::Key { folds: true, .. })
     }
 
-    /// Whether the row of an entry `s` is still in the table.
+    /// Whether the row of an entry is still in the table.
     fn kept_is_there(&self) -> String {
         let by = match &self.table.identity {
             Identity::Key { columns, .. } => {
-                let by = and(columns.iter().map(|n| format!("t.{} IS s.v{n}", self.column(*n))));
+                let by = and(columns.iter().map(|n| format!("t.{} IS {KEPT_ROWS}.v{n}", self.column(*n))));
                 match self.folds() {
                     true => {
-                        let exact =
-                            columns.iter().map(|n| format!("t.{} COLLATE BINARY IS s.v{n}", self.column(*n)));
+                        let exact = columns
+                            .iter()
+                            .map(|n| format!("t.{} COLLATE BINARY IS {KEPT_ROWS}.v{n}", self.column(*n)));
                         format!("{by} AND {}", and(exact))
                     }
                     false => by,
                 }
             }
-            Identity::Rowid => format!("t.{} = s.rid", self.table.rowid.unwrap_or("rowid")),
+            Identity::Rowid => format!("t.{} = {KEPT_ROWS}.rid", self.table.rowid.unwrap_or("rowid")),
         };
         format!("EXISTS (SELECT 1 FROM {} AS t WHERE {by})", self.name)
     }
@@ -177,11 +194,10 @@ impl Sql<'_> {
             (Identity::Rowid, Some(rowid)) => (", rid", format!(", t.{rowid}")),
             _ => ("", String::new()),
         };
-        let drop_old = format!(
-            "DELETE FROM _syncline_replaced WHERE seq <= (SELECT max(seq) FROM _syncline_replaced) - {KEPT}"
-        );
+        let drop_old =
+            format!("DELETE FROM {KEPT_ROWS} WHERE seq <= (SELECT max(seq) FROM {KEPT_ROWS}) - {KEPT}");
         let keep = format!(
-            "INSERT INTO _syncline_replaced (shape{rid}{}) SELECT {}{rid_value}{} FROM {} AS t WHERE ({}){not_itself}",
+            "INSERT INTO {KEPT_ROWS} (shape{rid}{}) SELECT {}{rid_value}{} FROM {} AS t WHERE ({}){not_itself}",
             self.slots(),
             self.shape,
             self.values("t"),
@@ -244,19 +260,19 @@ impl Sql<'_> {
         Some(changed.join(" OR "))
     }
 
-    /// Notes the kept rows whose key is taken or that are gone, and lets go of them.
+    /// Notes the kept rows whose key is taken or that are gone, and lets go of them. Nothing here needs a temporary table:
+    /// making one costs more than all the rest of a trigger.
     fn removed(&self, taken: &str, but: &str) -> [String; 2] {
-        let gone = format!("s.shape = {}{but} AND ({taken} OR NOT {})", self.shape, self.kept_is_there());
+        let gone = format!("shape = {}{but} AND ({taken} OR NOT {})", self.shape, self.kept_is_there());
         let slots = self.slots();
         [
             format!(
-                "INSERT INTO _syncline_changes (shape, op, at{slots}) SELECT DISTINCT {}, 'D', {NOW}{slots} \
-                 FROM _syncline_replaced AS s WHERE {gone}",
-                self.shape
+                "INSERT INTO _syncline_changes (shape, op, at{slots}) SELECT {}, 'D', {NOW}{slots} \
+                 FROM {KEPT_ROWS} WHERE {gone} AND NOT {}",
+                self.shape,
+                self.kept_again()
             ),
-            format!(
-                "DELETE FROM _syncline_replaced WHERE seq IN (SELECT s.seq FROM _syncline_replaced AS s WHERE {gone})"
-            ),
+            format!("DELETE FROM {KEPT_ROWS} WHERE {gone}"),
         ]
     }
 
@@ -282,7 +298,7 @@ impl Sql<'_> {
         vec![
             note,
             forget,
-            format!("UPDATE _syncline_replaced SET {rid}{} WHERE {own}", set.join(", ")),
+            format!("UPDATE {KEPT_ROWS} SET {rid}{} WHERE {own}", set.join(", ")),
             self.log_row("B", "OLD"),
             self.log_found("A", &self.written("NEW")),
             self.log_found("I", &format!("{moved} AND {}", self.at_key("OLD"))),
@@ -291,11 +307,7 @@ impl Sql<'_> {
 
     fn deleted(&self) -> Vec<String> {
         vec![
-            format!(
-                "DELETE FROM _syncline_replaced WHERE shape = {} AND {}",
-                self.shape,
-                self.kept_is("OLD")
-            ),
+            format!("DELETE FROM {KEPT_ROWS} WHERE shape = {} AND {}", self.shape, self.kept_is("OLD")),
             self.log_row("D", "OLD"),
             self.log_found("I", &self.at_key("OLD")),
         ]
