@@ -177,7 +177,7 @@ fn large_and_slow_requests_get_nowhere() {
     let mut end = [0; 1];
     slow[0].set_read_timeout(Some(Duration::from_secs(40))).unwrap();
     let ended = slow[0].read(&mut end);
-    assert!(matches!(ended, Ok(_)) || ended.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset));
+    assert!(ended.is_ok() || ended.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset));
 }
 
 #[test]

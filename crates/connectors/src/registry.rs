@@ -100,17 +100,18 @@ const SCHEMES: &[(&str, &[(Role, bool)])] = &[
     ("https", &[(WEBHOOK, false)]),
 ];
 
-/// Whether a feature is part of this binary.
+/// Features, and whether they are part of this binary.
+const FEATURES: &[(&str, bool)] = &[
+    ("mysql", cfg!(feature = "mysql")),
+    ("sqlite", cfg!(feature = "sqlite")),
+    ("search", cfg!(feature = "search")),
+    ("redis", cfg!(feature = "redis")),
+    ("archive", cfg!(feature = "archive")),
+    ("s3", cfg!(feature = "s3")),
+];
+
 fn built_in(feature: &str) -> bool {
-    match feature {
-        "mysql" => cfg!(feature = "mysql"),
-        "sqlite" => cfg!(feature = "sqlite"),
-        "search" => cfg!(feature = "search"),
-        "redis" => cfg!(feature = "redis"),
-        "archive" => cfg!(feature = "archive"),
-        "s3" => cfg!(feature = "s3"),
-        _ => false,
-    }
+    FEATURES.contains(&(feature, true))
 }
 
 /// Builds a pipeline's source. Connects to nothing yet.

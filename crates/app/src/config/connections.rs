@@ -62,7 +62,6 @@ fn options(section: &mut Section<'_>, folder: &Path) -> ConnectionOptions {
         lanes: section.number("lanes", 1, 64).map(many),
         batch_items: section.number("batch_items", 1, 1_000_000).map(many),
         batch_bytes: section.size("batch_bytes"),
-        ..defaults
     }
 }
 

@@ -168,7 +168,7 @@ fn the_schema_knows_the_keys_that_are_read() {
         names.sort();
         names
     };
-    let mut file = format!("{}", SMALL.trim_start());
+    let mut file = SMALL.trim_start().to_string();
     for (anchor, place) in [
         ("    source: { ", &pipeline["source"]["properties"]),
         ("to: [{ ", &pipeline["routes"]["items"]["properties"]["to"]["items"]["properties"]),

@@ -1,6 +1,5 @@
 //! `/v1/dead-letters`: list them, try them again at the sink that refused them, give them up.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;

@@ -7,10 +7,10 @@ use bytes::Bytes;
 
 use crate::change::{CaptureBatch, Change, Operation};
 use crate::error::{Error, Result};
-use crate::route::{CompiledRoute, TargetKind};
 use crate::route::compile::Target;
 use crate::route::line::LineParts;
 use crate::route::routed::{Deliveries, Loaded, Scratch, Subject, Texts};
+use crate::route::{CompiledRoute, TargetKind};
 use crate::sink::{Address, Body, Counted, Delivery};
 use crate::version::Version;
 

@@ -75,7 +75,8 @@ fn an_address_that_cannot_be_made_is_refused_and_the_old_one_emptied() {
     let table = table(vec![monthly()]);
     let s = cases();
     let (dated, undated) = (|| Some(case(1, "a", "ok", 1)), || Some(case(1, "a", "ok", 0)));
-    let refused = "refused shop.cases/1: SYN-1508 the row's address cannot be made: the `partition_by` column is null";
+    let refused =
+        "refused shop.cases/1: SYN-1508 the row's address cannot be made: the `partition_by` column is null";
     let changes = vec![
         change(&s, Insert, None, undated()),
         change(&s, Update, dated(), undated()),

@@ -151,7 +151,7 @@ async fn users_and_privileges_are_told_from_other_failures() {
     let error = denied.sink.apply(&[denied.put("a", 1, "{}")]).await.unwrap_err();
     assert_eq!((error.code(), error.kind()), (Code::SearchDenied, Kind::Retry), "{error}");
     assert!(codes(&findings(&url, &pipeline(&denied, |_| ())).await).contains(&Code::SearchDenied));
-    let wrong = url.replacen(':', ":", 1).replace('@', "wrong@");
+    let wrong = url.replace('@', "wrong@");
     let error = with(&wrong, "forbidden").sink.probe().await.unwrap_err();
     assert_eq!(error.code(), Code::SearchDenied, "{error}");
     assert!(!error.to_string().contains("wrong"));

@@ -112,7 +112,7 @@ impl Shared {
 /// Head and body of one request or response with a content length.
 async fn read_message(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
-    let mut chunk = [0; 65536];
+    let mut chunk = vec![0; 65536];
     loop {
         let n = stream.read(&mut chunk).await.ok().filter(|n| *n > 0)?;
         bytes.extend_from_slice(&chunk[..n]);

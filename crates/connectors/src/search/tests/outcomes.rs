@@ -51,7 +51,7 @@ async fn versions_are_exact_up_to_the_highest() {
 #[tokio::test]
 async fn one_bad_among_thousands_harms_only_itself() {
     on_each(async |bench: Bench| {
-        let mut plan = (*bench.plan).spec.clone();
+        let mut plan = bench.plan.spec.clone();
         plan.mapping.insert("strict".into(), json!({"type": "long"}));
         let bench = Bench { plan: testing::plan(plan), ..bench };
         let mut all: Vec<_> = (0..3000).map(|n| bench.put(&format!("r{n}"), 7, r#"{"strict":1}"#)).collect();

@@ -170,10 +170,13 @@ impl Tap {
     }
 }
 
+/// A table and the texts of a key.
+type TableKey = (String, Vec<String>);
+
 /// What a target would hold: per table and key, the version and the row.
 #[derive(Default)]
 struct Replica {
-    rows: BTreeMap<(String, Vec<String>), (Version, Option<Vec<String>>)>,
+    rows: BTreeMap<TableKey, (Version, Option<Vec<String>>)>,
 }
 
 impl Replica {
