@@ -99,7 +99,8 @@ fn body_end(text: &str, open: usize) -> usize {
     text.len()
 }
 
-/// Every file that some crate's root reaches through `mod`, with or without `#[path]`.
+/// Every file that some crate's root reaches through `mod`, with or without `#[path]`. Roots are what Cargo takes for
+/// one: named by `path =`, or found in the folders of tests, examples and benchmarks.
 pub fn reached() -> BTreeSet<String> {
     let mut reached = BTreeSet::new();
     for manifest in tree::files("toml").into_iter().filter(|f| f.ends_with("Cargo.toml")) {
@@ -110,8 +111,21 @@ pub fn reached() -> BTreeSet<String> {
         for path in paths.chain(["src/lib.rs", "src/main.rs", "build.rs"]) {
             follow(&normal(&format!("{folder}{path}")), &mut reached);
         }
+        for root in tree::rust_files().iter().filter(|file| is_found_by_cargo(file, &folder)) {
+            follow(root, &mut reached);
+        }
     }
     reached
+}
+
+/// `tests/NAME.rs` and `tests/NAME/main.rs` of a crate, and the same of its examples and benchmarks.
+fn is_found_by_cargo(file: &str, folder: &str) -> bool {
+    let parts: Vec<&str> = file.strip_prefix(folder).unwrap_or_default().split('/').collect();
+    match parts[..] {
+        ["tests" | "examples" | "benches", _] => !folder.is_empty(),
+        ["tests" | "examples" | "benches", _, "main.rs"] => !folder.is_empty(),
+        _ => false,
+    }
 }
 
 fn follow(file: &str, reached: &mut BTreeSet<String>) {

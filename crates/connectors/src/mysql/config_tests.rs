@@ -1,3 +1,5 @@
+//! URLs and options as a user writes them, and what is refused.
+
 use super::*;
 use crate::connection::ConnectionOptions;
 

@@ -55,6 +55,7 @@ pub fn all(server: Server) -> Vec<Case> {
     cases.extend(geometries(server));
     if server.is_mariadb() {
         cases.extend(mariadb());
+        cases.extend(mariadb_texts());
     }
     if server.is_modern_mysql() {
         cases.extend(mysql());
@@ -309,6 +310,12 @@ fn mariadb() -> Vec<Case> {
                 "'64:ff9b::10.0.0.1'",
             ],
         ),
+    ]
+}
+
+/// JSON that is a text to MariaDB, and columns that it stores compressed.
+fn mariadb_texts() -> Vec<Case> {
+    vec![
         case(
             "json",
             &[

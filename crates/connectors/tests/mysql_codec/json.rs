@@ -105,49 +105,51 @@ async fn random_documents_and_numbers() {
     session.drop_database().await;
 }
 
+/// Expressions of every type that a document can hold.
+const SCALARS: [&str; 34] = [
+    "CAST(1.50 AS DECIMAL(10,2))",
+    "CAST(-0.000000000000000000000000000001 AS DECIMAL(65,30))",
+    "CAST(99999999999999999999999999999999999.123456789 AS DECIMAL(65,30))",
+    "18446744073709551616",
+    "CAST('2026-01-31' AS DATE)",
+    "CAST('0000-00-00' AS DATE)",
+    "CAST('2026-01-31 12:34:56' AS DATETIME)",
+    "CAST('2026-01-31 12:34:56.123456' AS DATETIME(6))",
+    "TIMESTAMP('2026-01-31 12:34:56.5')",
+    "CAST('-838:59:59' AS TIME)",
+    "CAST('-00:00:01.5' AS TIME(1))",
+    "CAST('12:34:56.789' AS TIME(3))",
+    "CAST(2026 AS YEAR)",
+    "x'00ff80'",
+    "repeat(x'01', 57)",
+    "repeat(x'01', 58)",
+    "repeat(x'01', 114)",
+    "repeat(x'01', 1000)",
+    "x''",
+    "b'1010'",
+    "CAST('x' AS BINARY(4))",
+    "true",
+    "NULL",
+    "1e0",
+    "CAST(1 AS FLOAT)",
+    "CAST(0.1 AS FLOAT)",
+    "-128",
+    "32767",
+    "32768",
+    "-32769",
+    "65536",
+    "2147483648",
+    "-2147483649",
+    "9223372036854775808",
+];
+
 #[tokio::test]
 async fn values_that_only_sql_can_put_into_a_document() {
     let mut session = Session::new(Server::MySql).await;
-    let scalars = [
-        "CAST(1.50 AS DECIMAL(10,2))",
-        "CAST(-0.000000000000000000000000000001 AS DECIMAL(65,30))",
-        "CAST(99999999999999999999999999999999999.123456789 AS DECIMAL(65,30))",
-        "18446744073709551616",
-        "CAST('2026-01-31' AS DATE)",
-        "CAST('0000-00-00' AS DATE)",
-        "CAST('2026-01-31 12:34:56' AS DATETIME)",
-        "CAST('2026-01-31 12:34:56.123456' AS DATETIME(6))",
-        "TIMESTAMP('2026-01-31 12:34:56.5')",
-        "CAST('-838:59:59' AS TIME)",
-        "CAST('-00:00:01.5' AS TIME(1))",
-        "CAST('12:34:56.789' AS TIME(3))",
-        "CAST(2026 AS YEAR)",
-        "x'00ff80'",
-        "repeat(x'01', 57)",
-        "repeat(x'01', 58)",
-        "repeat(x'01', 114)",
-        "repeat(x'01', 1000)",
-        "x''",
-        "b'1010'",
-        "CAST('x' AS BINARY(4))",
-        "true",
-        "NULL",
-        "1e0",
-        "CAST(1 AS FLOAT)",
-        "CAST(0.1 AS FLOAT)",
-        "-128",
-        "32767",
-        "32768",
-        "-32769",
-        "65536",
-        "2147483648",
-        "-2147483649",
-        "9223372036854775808",
-    ];
-    let mut values: Vec<String> = scalars.iter().map(|v| format!("JSON_ARRAY({v})")).collect();
-    values.extend(scalars.iter().map(|v| format!("JSON_OBJECT('k', {v}, 'z', JSON_OBJECT('n', {v}))")));
+    let mut values: Vec<String> = SCALARS.iter().map(|v| format!("JSON_ARRAY({v})")).collect();
+    values.extend(SCALARS.iter().map(|v| format!("JSON_OBJECT('k', {v}, 'z', JSON_OBJECT('n', {v}))")));
     values.extend(
-        scalars
+        SCALARS
             .iter()
             .map(|v| format!("JSON_OBJECT('big', repeat('x', 70000), 'k', {v}, 'z', JSON_ARRAY({v}, {v}))")),
     );

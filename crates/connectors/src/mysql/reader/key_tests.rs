@@ -1,3 +1,5 @@
+//! Keys as conditions of a read: what a chunk of a table covers.
+
 use std::sync::Arc;
 
 use super::*;

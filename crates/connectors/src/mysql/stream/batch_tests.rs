@@ -1,3 +1,5 @@
+//! Batches of rows out of transactions.
+
 use std::sync::Arc;
 
 use bytes::Bytes;

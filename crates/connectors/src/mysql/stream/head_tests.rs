@@ -1,3 +1,5 @@
+//! Where an event begins and ends, beyond 4 GiB too.
+
 use super::*;
 
 fn header(event_type: u8, size: u32, end_position: u64, flags: u16) -> EventHeader {

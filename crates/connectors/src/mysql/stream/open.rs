@@ -42,21 +42,7 @@ pub async fn open(
 ) -> Result<Follow> {
     let epoch = context.ledger.pipeline(&context.pipeline).await?.epoch;
     let token = from.map(|from| Token::decode(&from.token)).transpose()?;
-    let mut session = resume::connect(context, token.as_ref()).await?;
-    let facts = Arc::clone(session.facts());
-    tracing::info!(
-        pipeline = context.pipeline,
-        server = session.shown(),
-        version = facts.version,
-        "reading the binlog"
-    );
-    if !facts.is_on("log_bin") {
-        return Err(crate::mysql::check::no_binlog(session.shown()));
-    }
-    if let Some(token) = &token {
-        resume::check(&mut session, token).await?;
-    }
-    context.set_identity(&facts.identity);
+    let (mut session, facts) = connect(context, token.as_ref()).await?;
     let mut history =
         History::load(Arc::clone(&context.ledger), &context.pipeline, facts.folds_names()).await?;
     let charsets = charsets(&mut session).await?;
@@ -104,6 +90,26 @@ pub async fn open(
         prepared: HashSet::new(),
         last_commit: None,
     })
+}
+
+/// A session with the server of the token, which can go on from there.
+async fn connect(context: &Context, token: Option<&Token>) -> Result<(Session, Arc<Facts>)> {
+    let mut session = resume::connect(context, token).await?;
+    let facts = Arc::clone(session.facts());
+    tracing::info!(
+        pipeline = context.pipeline,
+        server = session.shown(),
+        version = facts.version,
+        "reading the binlog"
+    );
+    if !facts.is_on("log_bin") {
+        return Err(crate::mysql::check::no_binlog(session.shown()));
+    }
+    if let Some(token) = token {
+        resume::check(&mut session, token).await?;
+    }
+    context.set_identity(&facts.identity);
+    Ok((session, facts))
 }
 
 fn dialect(facts: &Facts) -> Dialect {

@@ -1,3 +1,5 @@
+//! Packets cut, joined and out of order.
+
 use tokio::net::TcpListener;
 
 use super::*;

@@ -26,8 +26,6 @@ fn extremes(kind: &ColumnKind) -> Vec<Value<'static>> {
     let one_term: &'static str = Box::leak("x".repeat(40_000).into_boxed_str());
     let blob: &'static [u8] = Box::leak(vec![0xff; 100_000].into_boxed_slice());
     let vector: &'static [u8] = Box::leak(f32::MAX.to_le_bytes().repeat(16_383).into_boxed_slice());
-    let deep: &'static str =
-        Box::leak(format!("{}1{}", "[{\"a\":".repeat(50), "}]".repeat(50)).into_boxed_str());
     let digits: &'static str = Box::leak("9".repeat(65).into_boxed_str());
     let labels: &'static [Arc<str>] =
         Box::leak(vec!["a".into(), "b".into(), long_text.into()].into_boxed_slice());
@@ -57,6 +55,22 @@ fn extremes(kind: &ColumnKind) -> Vec<Value<'static>> {
             vec![Labels::Bits { labels, bits: 0 }, Labels::List(labels)].map_all(Value::Set)
         }
         ColumnKind::Bytes => vec![Value::Bytes(b""), Value::Bytes(blob), Value::Bytes(b"\0\0")],
+        ColumnKind::Date
+        | ColumnKind::DateTime { .. }
+        | ColumnKind::Timestamp { .. }
+        | ColumnKind::Time { .. } => extreme_times(kind),
+        ColumnKind::Json => extreme_documents(),
+        ColumnKind::Geometry => vec![Value::Geometry { srid: u32::MAX, wkb: blob }],
+        ColumnKind::Vector => vec![Value::Vector(b""), Value::Vector(vector)],
+        ColumnKind::Uuid => vec![Value::Text("00000000-0000-0000-0000-000000000000")],
+        ColumnKind::Inet => {
+            ["0.0.0.0", "255.255.255.255", "::", "::ffff:1.2.3.4", "2001:db8::1"].map(Value::Text).to_vec()
+        }
+    }
+}
+
+fn extreme_times(kind: &ColumnKind) -> Vec<Value<'static>> {
+    match kind {
         ColumnKind::Date => vec![
             Value::Date(date(0, 1, 1)),
             Value::Date(date(9999, 12, 31)),
@@ -78,29 +92,29 @@ fn extremes(kind: &ColumnKind) -> Vec<Value<'static>> {
             let time = Clock { hour: 838, minute: 59, second: 59, micros: 0, digits: 6 };
             vec![Value::Time { negative: true, time }, Value::Time { negative: false, time }]
         }
-        ColumnKind::Json => [
-            "null",
-            "true",
-            "1",
-            "18446744073709551615",
-            "-1.5e300",
-            "1e400",
-            "\"text\"",
-            "[]",
-            "{}",
-            "[1,\"a\",{\"b\":[null]}]",
-            r#"{"":1,"a.b":2,".":3,"_id":4," ":5,"a..b":6}"#,
-            deep,
-        ]
-        .map(Value::Json)
-        .to_vec(),
-        ColumnKind::Geometry => vec![Value::Geometry { srid: u32::MAX, wkb: blob }],
-        ColumnKind::Vector => vec![Value::Vector(b""), Value::Vector(vector)],
-        ColumnKind::Uuid => vec![Value::Text("00000000-0000-0000-0000-000000000000")],
-        ColumnKind::Inet => {
-            ["0.0.0.0", "255.255.255.255", "::", "::ffff:1.2.3.4", "2001:db8::1"].map(Value::Text).to_vec()
-        }
+        _ => Vec::new(),
     }
+}
+
+fn extreme_documents() -> Vec<Value<'static>> {
+    let deep: &'static str =
+        Box::leak(format!("{}1{}", "[{\"a\":".repeat(50), "}]".repeat(50)).into_boxed_str());
+    [
+        "null",
+        "true",
+        "1",
+        "18446744073709551615",
+        "-1.5e300",
+        "1e400",
+        "\"text\"",
+        "[]",
+        "{}",
+        "[1,\"a\",{\"b\":[null]}]",
+        r#"{"":1,"a.b":2,".":3,"_id":4," ":5,"a..b":6}"#,
+        deep,
+    ]
+    .map(Value::Json)
+    .to_vec()
 }
 
 trait MapAll<T> {
