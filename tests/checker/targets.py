@@ -151,12 +151,11 @@ class Archive:
             return json.load(manifest)["files"]
 
     def open_file(self, entry):
-        path = os.path.join(self.folder, entry.get("path") or entry.get("name") or entry["file"])
+        path = os.path.join(self.folder, entry["path"])
         with open(path, "rb") as packed:
             content = packed.read()
-        digest = entry.get("sha256") or entry.get("hash") or ""
-        if digest.removeprefix("sha256:") != hashlib.sha256(content).hexdigest():
-            self.problems.append(f"{path}: the manifest says {digest or 'no hash'}, which is not its SHA-256")
+        if entry["sha256"] != hashlib.sha256(content).hexdigest():
+            self.problems.append(f"{path}: the manifest says {entry['sha256']}, which is not its SHA-256")
         return io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(content, read_across_frames=True), encoding="utf-8")
 
     def changes(self):

@@ -90,13 +90,10 @@ fn own_tables(place: &Place<'_>) -> Option<Error> {
         return None;
     }
     let (database, table) = table_shapes(&place.route_spec.table);
-    let open = |shape: &[Shape]| shape.iter().any(|s| matches!(s, Shape::Any | Shape::One));
-    let templates = [Some(place.spec.template.as_str()), place.spec.id.as_deref()];
-    let templates: Vec<Template> =
-        templates.into_iter().flatten().filter_map(|text| Template::parse(text, true).ok()).collect();
+    let templates = templates(place.spec);
     let names = |name: &Name| templates.iter().any(|t| t.names(name));
     for (shape, name, word) in [(&table, Name::Table, "{table}"), (&database, Name::Database, "{database}")] {
-        if open(shape) && !names(&name) {
+        if is_open(shape) && !names(&name) {
             let what = format!(
                 "tables that match {} can write the same address as {}",
                 place.route_spec.table,
@@ -110,6 +107,29 @@ fn own_tables(place: &Place<'_>) -> Option<Error> {
         }
     }
     None
+}
+
+/// Two routes of a pipeline that name their tables in one and the same way: no table belongs to both, so no address does.
+fn told_apart(one: &Place<'_>, two: &Place<'_>) -> bool {
+    let alike = one.spec.template == two.spec.template && one.spec.id == two.spec.id;
+    if one.pipeline != two.pipeline || one.route == two.route || !alike {
+        return false;
+    }
+    let (database, _) = table_shapes(&one.route_spec.table);
+    let (other_database, _) = table_shapes(&two.route_spec.table);
+    let one_database = !is_open(&database) && database == other_database;
+    let templates = templates(one.spec);
+    let names = |name: &Name| templates.iter().any(|t| t.names(name));
+    names(&Name::Table) && (one_database || names(&Name::Database))
+}
+
+fn is_open(shape: &[Shape]) -> bool {
+    shape.iter().any(|s| matches!(s, Shape::Any | Shape::One))
+}
+
+fn templates(spec: &TargetSpec) -> Vec<Template> {
+    let texts = [Some(spec.template.as_str()), spec.id.as_deref()];
+    texts.into_iter().flatten().filter_map(|text| Template::parse(text, true).ok()).collect()
 }
 
 fn meeting(one: &Place<'_>, two: &Place<'_>) -> Option<Error> {
@@ -127,7 +147,7 @@ fn meeting(one: &Place<'_>, two: &Place<'_>) -> Option<Error> {
     if one.spec.kind.keeps_lines() || (one.spec.invalidate && two.spec.invalidate) {
         return None;
     }
-    if !shapes_overlap(&one.name, &two.name) || !shapes_overlap(&one.id, &two.id) {
+    if !shapes_overlap(&one.name, &two.name) || !shapes_overlap(&one.id, &two.id) || told_apart(one, two) {
         return None;
     }
     let message =

@@ -30,6 +30,8 @@ fn targets_that_cannot_meet_are_left_alone() {
         vec![index("shop.a", "all", Some("{table}:{id}")), index("shop.b", "all", Some("{table}:{id}"))],
         vec![index("shop.*", "{table}_v1", None)],
         vec![index("*.users", "users", Some("{database}:{key}"))],
+        vec![index("shop.a", "{table}_v1", None), index("shop.*", "{table}_v1", None)],
+        vec![key("a.users", "{database}:{table}:{id}"), key("*.*", "{database}:{table}:{id}")],
         vec![key("shop.a", "user:{id}"), key("shop.b", "user:{id}:profile")],
         vec![key("shop.a", "a:{id}"), index("shop.b", "a", None)],
         vec![
@@ -49,6 +51,8 @@ fn targets_that_can_meet_are_named_with_the_cure() {
     assert_eq!(same, [expected]);
     let keys = found(&[vec![key("shop.a", "x:{id}"), key("shop.b", "x:{name}")]]);
     assert_eq!(keys.len(), 1);
+    let databases = found(&[vec![index("shop.a", "{table}", None), index("old.*", "{table}", None)]]);
+    assert_eq!(databases.len(), 1, "old.a has the name of shop.a");
     let pattern = found(&[vec![index("shop.*", "all", None)]]);
     assert_eq!(
         pattern,
