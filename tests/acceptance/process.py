@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from collections import Counter
 
 PHASES = ("backfill", "window", "bulk", "checkpoint", "drain")
 
@@ -69,11 +70,11 @@ class Syncline:
         return False
 
     def kill(self):
-        """SIGKILL; the phase it died in is the last one it told of."""
+        """SIGKILL; answers the phases it died in: those it had told of entering and not of leaving."""
         self.process.send_signal(signal.SIGKILL)
         self.collect()
-        told = self.lines()
-        return told[-1] if told else None
+        told = Counter(self.lines())
+        return [phase for phase in PHASES if told[phase] > told["-" + phase]]
 
     def collect(self):
         if self.process.returncode is not None:

@@ -8,13 +8,12 @@ use syncline_connectors::connection::ConnectionSpec;
 use syncline_connectors::registry;
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::ledger::Ledger;
-use syncline_engine::pipeline::{PipelineHandle, PipelineParts, spawn};
+use syncline_engine::pipeline::{Phases, PipelineHandle, PipelineParts, spawn};
 use syncline_engine::route::{PipelineSpec, TargetKind};
 use syncline_engine::sink::Sink;
 use syncline_engine::source::Source;
 
 use crate::config::Config;
-use crate::phases::Phases;
 
 /// The parts of each pipeline; all errors at once.
 pub fn parts(
@@ -32,7 +31,7 @@ pub fn parts(
                 source,
                 sinks,
                 ledger: Arc::clone(ledger),
-                phases: Arc::clone(phases),
+                phases: phases.clone(),
             }),
             (source, sinks) => errors.extend(source.err().into_iter().chain(sinks.err())),
         }

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use syncline_connectors::registry;
 use syncline_engine::error::{Code, Error};
 use syncline_engine::ledger::Ledger;
-use syncline_engine::pipeline::PipelineParts;
+use syncline_engine::pipeline::{Phases, PipelineParts};
 
 use super::{FindingsArgs, lint, preflight};
 use crate::config::Config;
@@ -34,7 +34,7 @@ pub async fn check(args: &FindingsArgs) -> Result<Exit, Failure> {
     let mut findings = config::lint(&config);
     let mut parts = Vec::new();
     for spec in &config.pipelines {
-        let phases: crate::phases::Phases = Arc::new(|_| {});
+        let phases = Phases::default();
         match assemble::parts(&config, std::slice::from_ref(spec), &ledger, &phases) {
             Ok(made) => parts.extend(made),
             Err(errors) => findings.extend(errors),

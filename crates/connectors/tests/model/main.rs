@@ -17,7 +17,7 @@ use sink::{FlakySink, Store};
 use source::{ScriptedSource, Shared};
 use syncline_connectors::registry;
 use syncline_engine::ledger::{DeadLetterFilter, Ledger};
-use syncline_engine::pipeline::{PipelineHandle, PipelineParts, spawn};
+use syncline_engine::pipeline::{Phases, PipelineHandle, PipelineParts, spawn};
 use syncline_engine::route::{OnSchemaChange, PipelineSpec, RouteSpec, SourceSpec, TargetKind, TargetSpec};
 use syncline_engine::sink::Sink;
 
@@ -100,7 +100,7 @@ impl World {
             source: Arc::new(Shared(Arc::clone(&self.source))),
             sinks: sinks.collect(),
             ledger,
-            phases: Arc::new(|_| {}),
+            phases: Phases::default(),
         };
         spawn(parts).await.expect("the pipeline starts")
     }

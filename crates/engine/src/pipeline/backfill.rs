@@ -13,6 +13,7 @@ use super::Shared;
 use super::backoff::Backoff;
 use super::capture::{Accepted, Purpose, Request};
 use super::control::{Control, Wish};
+use super::phase::Phase;
 use super::progress::Progress;
 use super::verdict::{Verdict, verdict};
 use crate::error::{Code, Error, Result};
@@ -201,6 +202,7 @@ impl Backfill {
     /// Reads one chunk until capture has accepted it.
     async fn chunk(&self, table: TablePart, mut chunk: Chunk, sinks: Vec<usize>) -> Result<()> {
         let Ok(_worker) = self.workers.acquire().await else { return Ok(()) };
+        let _reading = self.shared.phases.enter(Phase::Backfill);
         let sinks = Arc::new(sinks);
         loop {
             let (window, opened) = self.open(&table).await?;

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Shared;
 use super::control::Control;
 use super::dispatch::Work;
-use super::handle::Phase;
+use super::phase::Phase;
 use super::ticket::Ticket;
 use super::window::{KeyHasher, Touched, Windows};
 use crate::change::{CaptureBatch, Captured, Change, Operation, TableEvent};
@@ -192,8 +192,7 @@ impl Capture {
     fn grant_waiting(&mut self) {
         let Some(position) = &self.position else { return };
         for Asked { table, key, reply } in self.waiting.drain(..) {
-            let window = self.windows.open(&table, &key);
-            (self.shared.phases)(Phase::Window);
+            let window = self.windows.open(&table, &key, self.shared.phases.enter(Phase::Window));
             if reply.send((window, position.clone())).is_err() {
                 self.windows.close(window);
             }
@@ -259,7 +258,6 @@ impl Capture {
                 return false;
             }
             if last {
-                (self.shared.phases)(Phase::Backfill);
                 return true;
             }
         }

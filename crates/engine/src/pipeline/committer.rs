@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
-use super::handle::Phase;
+use super::phase::Phase;
 use crate::error::Result;
 use crate::source::Source;
 
@@ -36,9 +36,10 @@ pub(crate) async fn commit(shared: &Shared, source: &dyn Source) -> Result<()> {
         shared.committed.send_modify(|n| *n += 1);
         return Ok(());
     };
-    (shared.phases)(Phase::Checkpoint);
+    let writing = shared.phases.enter(Phase::Checkpoint);
     let moved = !commit.checkpoints.is_empty();
     let letters = shared.ledger.commit(&shared.spec.name, commit).await?;
+    drop(writing);
     shared.tracker.committed(&letters);
     shared.committed.send_modify(|n| *n += 1);
     if moved

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::control::Wish;
+use super::phase::Phases;
 use super::port::Port;
 use super::status::PipelineStatus;
 use super::{Shared, current, redrive, snapshot};
@@ -23,31 +24,8 @@ pub struct PipelineParts {
     pub sinks: BTreeMap<String, Arc<dyn Sink>>,
     /// The book.
     pub ledger: Arc<dyn Ledger>,
-    /// Told when the pipeline passes a phase that tests care about (backfill, window, bulk, checkpoint, drain).
-    pub phases: Arc<dyn Fn(Phase) + Send + Sync>,
-}
-
-/// Moments at which a kill is interesting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    Backfill,
-    Window,
-    Bulk,
-    Checkpoint,
-    Drain,
-}
-
-impl Phase {
-    /// The word in phase logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Backfill => "backfill",
-            Self::Window => "window",
-            Self::Bulk => "bulk",
-            Self::Checkpoint => "checkpoint",
-            Self::Drain => "drain",
-        }
-    }
+    /// Told when the pipeline enters and leaves a phase that tests care about.
+    pub phases: Phases,
 }
 
 /// What a redrive did, or would do.

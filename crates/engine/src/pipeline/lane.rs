@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 
 use super::backoff::Backoff;
-use super::handle::Phase;
+use super::phase::Phase;
 use super::port::{Item, Port};
 use super::settle::{End, Settlement, park};
 use super::ticket::Ticket;
@@ -129,10 +129,11 @@ async fn deliver(port: &Port, batch: Vec<Item>) -> Result<Vec<Item>, Error> {
     if let Err(error) = port.prepare(&batch).await {
         return refuse_or_retry(port, batch, error).await;
     }
-    (port.shared.phases)(Phase::Bulk);
     let (deliveries, tickets): (Vec<Delivery>, Vec<Arc<Ticket>>) =
         batch.into_iter().map(|item| (item.delivery, item.ticket)).unzip();
+    let in_flight = port.shared.phases.enter(Phase::Bulk);
     let answer = port.sink.apply(&deliveries).await;
+    drop(in_flight);
     let batch = deliveries.into_iter().zip(tickets);
     let batch = batch.map(|(delivery, ticket)| Item { delivery, ticket, refused: None });
     match answer {

@@ -13,6 +13,7 @@ mod health;
 mod kept;
 mod lane;
 mod memory;
+mod phase;
 mod port;
 mod progress;
 mod redrive;
@@ -30,6 +31,7 @@ mod verdict;
 mod window;
 
 pub use handle::*;
+pub use phase::{Edge, Phase, Phases};
 pub(crate) use shared::Shared;
 pub use status::*;
 pub use supervisor::spawn;

@@ -7,8 +7,8 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::capture::Request;
 use super::control::Wish;
-use super::handle::Phase;
 use super::memory::Memory;
+use super::phase::Phases;
 use super::port::Port;
 use super::progress::Backfills;
 use super::tables::Tables;
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     pub tables: Tables,
     pub backfills: Backfills,
     pub backfill_wanted: Notify,
-    pub phases: Arc<dyn Fn(Phase) + Send + Sync>,
+    pub phases: Phases,
     /// Index 0 is the router: it has no port.
     pub names: Vec<String>,
     /// Ports hold this; the handle and the supervisor hold the ports.
@@ -71,7 +71,7 @@ pub(crate) struct SharedParts {
     pub source: Arc<dyn Source>,
     pub ledger: Arc<dyn Ledger>,
     pub routes: RouteTable,
-    pub phases: Arc<dyn Fn(Phase) + Send + Sync>,
+    pub phases: Phases,
     pub names: Vec<String>,
     pub record: crate::ledger::PipelineRecord,
     pub requests: mpsc::Sender<Request>,

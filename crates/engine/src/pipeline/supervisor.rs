@@ -14,7 +14,8 @@ use super::backoff::Backoff;
 use super::capture::{Capture, Left, Request};
 use super::control::{Control, Wish};
 use super::dispatch::{Dispatcher, Work};
-use super::handle::{Phase, PipelineHandle, PipelineParts};
+use super::handle::{PipelineHandle, PipelineParts};
+use super::phase::Phase;
 use super::port::{Lanes, Port};
 use super::shared::{Shared, SharedParts};
 use super::verdict::{Verdict, verdict};
@@ -83,7 +84,7 @@ async fn supervise(
         shared.halt(&error);
     }
     shared.streaming.store(false, Ordering::Relaxed);
-    (shared.phases)(Phase::Drain);
+    let _draining = shared.phases.enter(Phase::Drain);
     let drained = tokio::time::timeout(DRAIN, async {
         drop(dispatcher.await);
         while lane_tasks.join_next().await.is_some() {}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::phase::Inside;
 use crate::change::CaptureBatch;
 use crate::error::Result;
 use crate::json;
@@ -27,6 +28,7 @@ struct Window {
     table: Arc<str>,
     key: Vec<usize>,
     touched: HashMap<KeyHash, Version>,
+    _inside: Inside,
 }
 
 /// What the stream touched while a window was open.
@@ -34,9 +36,10 @@ pub(crate) struct Touched(HashMap<KeyHash, Version>);
 
 impl Windows {
     /// Opens one: from here on every touched key of the table is noted.
-    pub fn open(&mut self, table: &Arc<str>, key: &[usize]) -> u64 {
+    pub fn open(&mut self, table: &Arc<str>, key: &[usize], inside: Inside) -> u64 {
         self.next += 1;
-        let window = Window { table: Arc::clone(table), key: key.to_vec(), touched: HashMap::new() };
+        let window =
+            Window { table: Arc::clone(table), key: key.to_vec(), touched: HashMap::new(), _inside: inside };
         self.open.insert(self.next, window);
         self.next
     }
