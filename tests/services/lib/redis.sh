@@ -3,13 +3,14 @@
 
 install_redis() { apt_install redis-server redis-sentinel redis-tools; }
 
+# Acknowledged is on disk: without `always` a killed server may lack what it said it had, and no target could be proved.
 start_redis_node() { # NAME PORT OPTION...
   local name=$1 port=$2 dir=$ROOT/run/$1
   shift 2
   ! is_running "$name" || return 0
   require_free_ports "$port" || return 1
   mkdir -p "$dir/data"
-  launch "$name" redis-server --port "$port" --bind 127.0.0.1 --dir "$dir/data" --appendonly yes --save '' "$@"
+  launch "$name" redis-server --port "$port" --bind 127.0.0.1 --dir "$dir/data" --appendonly yes --appendfsync always --save '' "$@"
   ready "$name" 30 redis-cli -p "$port" ping
 }
 

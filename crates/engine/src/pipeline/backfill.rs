@@ -125,6 +125,13 @@ impl Backfill {
             return Ok(());
         }
         self.wait_durable(&table).await;
+        if self.shared.tracker.any_abandoned(&table.sinks)
+            && !table.progress.cancelled.load(Ordering::Relaxed)
+        {
+            // What a halted sink lacks of the table is read again when it is back.
+            tracing::warn!(table = table.plan.table, "backfill done but for a target that has halted");
+            return Ok(());
+        }
         table.plan.finished = true;
         self.shared.ledger.set_backfill(&name, &table.plan).await?;
         table.progress.finished.store(true, Ordering::Relaxed);

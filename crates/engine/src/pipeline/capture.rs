@@ -249,6 +249,7 @@ impl Capture {
         sinks: Arc<Vec<usize>>,
         position: &Position,
     ) -> bool {
+        self.shared.tracker.expect_chunk(&sinks, &key);
         loop {
             let rest = changes.split_off(changes.len().min(READ_BATCH));
             let batch = read_batch(std::mem::replace(&mut changes, rest), position);

@@ -100,6 +100,17 @@ impl Tracker {
         }
     }
 
+    /// The rows of a chunk are on their way to the dispatcher: from now on the chunk is unfinished at these sinks.
+    pub fn expect_chunk(&self, sinks: &[usize], key: &ChunkKey) {
+        let mut tracks = self.lock();
+        for sink in sinks {
+            let track = &mut tracks[*sink];
+            if !track.dead {
+                track.chunks.entry(key.clone()).or_default();
+            }
+        }
+    }
+
     /// All rows of a chunk were handed to the sink.
     pub fn close_chunk(&self, sink: usize, key: &ChunkKey) {
         let track = &mut self.lock()[sink];
@@ -204,7 +215,13 @@ impl Tracker {
         })
     }
 
-    /// Whether every chunk of the table that was handed out is durable at every living sink.
+    /// Whether one of these sinks has been abandoned.
+    pub fn any_abandoned(&self, sinks: &[usize]) -> bool {
+        let tracks = self.lock();
+        sinks.iter().any(|sink| tracks[*sink].dead)
+    }
+
+    /// Whether every chunk of the table that is expected is durable at every living sink.
     pub fn table_done(&self, run: i64, table: &str) -> bool {
         let mut sinks = self.lock();
         sinks.iter_mut().filter(|s| !s.dead).all(|track| {

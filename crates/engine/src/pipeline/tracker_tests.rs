@@ -107,6 +107,26 @@ fn chunks_do_not_hold_the_checkpoint() {
     assert_eq!(commit.counts[0].1.applied, 1);
 }
 
+/// The rows of a small table may wait behind those of a large one.
+#[test]
+fn a_chunk_is_unfinished_before_it_is_dispatched() {
+    let tracker = tracker();
+    let key = ChunkKey { run: 1, table: "t".into(), ordinal: 0 };
+    tracker.begin(&at(1));
+    tracker.committed(&[]);
+    tracker.expect_chunk(&[0], &key);
+    assert!(!tracker.table_done(1, "t") && !tracker.idle());
+    let rows = ticket(&tracker, Unit::Chunk(key.clone()));
+    tracker.close_chunk(0, &key);
+    assert!(!tracker.table_done(1, "t"));
+    apply(&rows);
+    let commit = tracker.take_commit().unwrap();
+    assert_eq!(commit.chunks, [("a".to_owned(), key)]);
+    assert!(!tracker.table_done(1, "t"), "written, but not yet durable");
+    tracker.committed(&[]);
+    assert!(tracker.table_done(1, "t") && !tracker.any_abandoned(&[0]));
+}
+
 #[test]
 fn an_abandoned_sink_keeps_its_checkpoint() {
     let tracker = tracker();
@@ -114,6 +134,7 @@ fn an_abandoned_sink_keeps_its_checkpoint() {
     drop(tracker.take_commit());
     let flying = stream(&tracker, 2, 3);
     tracker.abandon(0);
+    assert!(tracker.any_abandoned(&[0]));
     apply(&flying);
     assert!(tracker.take_commit().is_none());
     assert_eq!(tracker.lowest().map(|p| p.token), Some("2".to_owned()));
