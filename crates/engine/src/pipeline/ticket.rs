@@ -83,6 +83,11 @@ impl Ticket {
         state.closed && state.outstanding == 0
     }
 
+    /// Whether it is a piece of a transaction that goes on after it.
+    pub fn is_piece(&self) -> bool {
+        matches!(&self.unit, Unit::Stream { start, resume } if start.version == resume.version)
+    }
+
     /// Its counts never happened: the same transaction comes again from its start.
     pub fn void(&self) {
         self.state().void = true;

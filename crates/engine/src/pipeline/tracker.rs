@@ -122,12 +122,11 @@ impl Tracker {
     /// The stream starts over at the beginning of the transaction that is open: its pieces are not counted.
     pub fn restart_open_transaction(&self) {
         for track in self.lock().iter_mut() {
-            track.open.clear();
-            for ticket in track.stream.iter().rev() {
-                match &ticket.unit {
-                    Unit::Stream { start, resume } if start.version == resume.version => ticket.void(),
-                    _ => break,
-                }
+            let pieces = track.stream.iter().rev().take_while(|ticket| ticket.is_piece());
+            let voided = pieces.map(|ticket| ticket.void()).count();
+            if voided == track.stream.len() {
+                // Otherwise these are pieces of an earlier transaction, whose end is still under way.
+                track.open.clear();
             }
         }
     }
@@ -154,7 +153,8 @@ impl Tracker {
             let next = std::mem::take(&mut track.next);
             if let Some(position) = next.checkpoint {
                 let stored = StoredPosition::from(&position);
-                if track.committed.as_ref() != Some(&stored) {
+                // A sink that is ahead passes again what another one lacks: a checkpoint never goes back.
+                if track.committed.as_ref().is_none_or(|held| stored.version > held.version) {
                     track.committed = Some(stored.clone());
                     commit.checkpoints.push((track.name.clone(), stored));
                 }

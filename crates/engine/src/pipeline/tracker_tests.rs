@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ticket::{Tallies, Ticket, Unit};
 use super::tracker::Tracker;
 use crate::ledger::{ChunkKey, Commit, PipelineRecord};
-use crate::position::{Position, ResumeToken};
+use crate::position::{Position, ResumeToken, StoredPosition};
 use crate::version::Version;
 
 struct Token(u64);
@@ -105,6 +105,34 @@ fn chunks_do_not_hold_the_checkpoint() {
     let commit = tracker.take_commit().expect("the chunk is done");
     assert_eq!(commit.chunks, [("a".to_owned(), key)]);
     assert_eq!(commit.counts[0].1.applied, 1);
+}
+
+#[test]
+fn a_transaction_that_starts_over_takes_nothing_from_the_one_before() {
+    let tracker = tracker();
+    apply(&stream(&tracker, 1, 1));
+    assert!(tracker.take_commit().is_none());
+    let end = stream(&tracker, 1, 2);
+    let piece = stream(&tracker, 2, 2);
+    tracker.restart_open_transaction();
+    apply(&end);
+    apply(&piece);
+    let commit = tracker.take_commit().unwrap();
+    assert_eq!(checkpoint(&commit), Some("2"));
+    assert_eq!((commit.counts[0].1.accepted, commit.counts[0].1.applied), (2, 2));
+}
+
+#[test]
+fn a_sink_that_is_ahead_keeps_its_checkpoint_through_a_replay() {
+    let mut record = PipelineRecord::default();
+    record.checkpoints.insert("a".into(), StoredPosition::from(&at(5)));
+    let tracker = Tracker::new(&["a".to_owned()], &record);
+    assert_eq!(tracker.skip_below(), [at(5).version]);
+    apply(&stream(&tracker, 2, 3));
+    assert_eq!(tracker.take_commit().as_ref().and_then(checkpoint), None);
+    assert_eq!(tracker.lowest(), Some(StoredPosition::from(&at(5))));
+    apply(&stream(&tracker, 5, 6));
+    assert_eq!(tracker.take_commit().as_ref().and_then(checkpoint), Some("6"));
 }
 
 /// The rows of a small table may wait behind those of a large one.
