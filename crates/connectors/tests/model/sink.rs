@@ -39,7 +39,9 @@ impl Sink for FlakySink {
     async fn apply(&self, deliveries: &[Delivery]) -> Result<Vec<Outcome>> {
         assert!(!deliveries.is_empty(), "empty batches are never passed");
         self.enter(deliveries);
-        tokio::time::sleep(std::time::Duration::from_micros(self.dice.roll(800))).await;
+        // One is slow and the other is not, so that they get far apart.
+        let most = if self.picky { 3000 } else { 300 };
+        tokio::time::sleep(std::time::Duration::from_micros(self.dice.roll(most))).await;
         let answer = self.answer(deliveries);
         self.in_call.lock().unwrap().retain(|a| deliveries.iter().all(|d| d.address != *a));
         answer

@@ -34,6 +34,8 @@ pub struct ScriptedSource {
     schema: Arc<TableSchema>,
     history: Mutex<History>,
     pub dice: Dice,
+    /// A stream without a position begins with the present, as servers do, or with the first transaction.
+    from_present: bool,
 }
 
 struct Token(u64);
@@ -58,14 +60,14 @@ fn position(transaction: u64) -> Position {
 }
 
 impl ScriptedSource {
-    pub fn new(dice: Dice) -> Arc<ScriptedSource> {
+    pub fn new(dice: Dice, from_present: bool) -> Arc<ScriptedSource> {
         let column = |name: &str, kind| Column { name: name.into(), kind, nullable: true };
         let columns = vec![
             column("id", ColumnKind::Integer { bits: 64, unsigned: false }),
             column("text", ColumnKind::Text { length: None }),
         ];
         let schema = Arc::new(TableSchema::new("main", "items", columns, vec![0]));
-        Arc::new(ScriptedSource { schema, history: Mutex::default(), dice })
+        Arc::new(ScriptedSource { schema, history: Mutex::default(), dice, from_present })
     }
 
     /// Commits one transaction of random changes.
@@ -88,6 +90,11 @@ impl ScriptedSource {
             steps.push((key, before, after));
         }
         history.transactions.push(steps);
+    }
+
+    /// How many changes all transactions have.
+    pub fn changes(&self) -> u64 {
+        self.history.lock().unwrap().transactions.iter().map(|steps| steps.len() as u64).sum()
     }
 
     pub fn rows(&self) -> BTreeMap<i64, String> {
@@ -160,7 +167,8 @@ impl Source for Shared {
             return Err(Error::new(Code::Unreachable, "not this time"));
         }
         let present = self.0.history.lock().unwrap().transactions.len() as u64;
-        let next = from.map_or(present, |from| from.token.parse().expect("our own token"));
+        let first = if self.0.from_present { present } else { 0 };
+        let next = from.map_or(first, |from| from.token.parse().expect("our own token"));
         Ok(Box::new(ScriptedStream { source: Arc::clone(&self.0), start: position(next), next, row: 0 }))
     }
 
