@@ -203,6 +203,6 @@ fn every_script_ends_equal_and_balanced() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     match number("SYNCLINE_MODEL_SEED") {
         Some(seed) => try_seed(seed),
-        None => (1..=number("SYNCLINE_MODEL_RUNS").unwrap_or(15)).for_each(try_seed),
+        None => (1..=number("SYNCLINE_MODEL_RUNS").unwrap_or(30)).for_each(try_seed),
     }
 }
