@@ -39,13 +39,13 @@ def write_steadily(at, rate, stop):
                 time.sleep(ahead)
 
 
-def watch(source_at, search_at, seconds):
+def watch(source_at, search_at, first_key, seconds):
     """Pairs of (commit -> found, direct request) in seconds."""
     through, direct = [], []
     get = http.client.HTTPConnection("127.0.0.1", search_at, timeout=30)
     post = http.client.HTTPConnection("127.0.0.1", search_at, timeout=30)
     with source_table.connect(source_at) as connection, connection.cursor() as cursor:
-        end, key = time.monotonic() + seconds, 90_000_000
+        end, key = time.monotonic() + seconds, first_key
         while time.monotonic() < end:
             key += 1
             cursor.execute(f"insert into bench.t values ({key},1,1,1.25,0.5,'name','watched','2026-01-01 00:00:00',1,null)")
@@ -87,12 +87,14 @@ def main(rate=3000, seconds=30):
         stop = threading.Event()
         writer = threading.Thread(target=write_steadily, args=(at, rate, stop))
         writer.start()
-        watch(at, search_at, 5)
-        through, direct = watch(at, search_at, seconds)
-        stop.set()
-        writer.join()
-        child.send_signal(signal.SIGTERM)
-        child.wait()
+        try:
+            watch(at, search_at, 80_000_000, 5)
+            through, direct = watch(at, search_at, 90_000_000, seconds)
+        finally:
+            stop.set()
+            writer.join()
+            child.send_signal(signal.SIGTERM)
+            child.wait()
     rows = [(title, f"{percentile(values, .5):.1f}", f"{percentile(values, .99):.1f}", len(values))
             for title, values in (("commit → found through syncline", through), ("direct one-document _bulk", direct))]
     table(f"(c) latency at {rate:,} rows/s for {seconds} s", ("what", "p50 ms", "p99 ms", "samples"), rows)

@@ -10,7 +10,7 @@ use crate::connection::{ConnectionSpec, TlsOptions};
 const DEFAULT_PORT: u16 = 9200;
 /// Enough to keep a small node busy; 20 MiB of bodies in flight at most.
 const DEFAULT_LANES: usize = 4;
-const DEFAULT_ITEMS: usize = 1000;
+const DEFAULT_ITEMS: usize = 5000;
 const DEFAULT_BYTES: usize = 5 << 20;
 
 /// A checked connection.
