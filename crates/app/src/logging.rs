@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
-use crate::cli::{Cli, Command, LogFormat};
+use crate::arguments::{Cli, Command, LogFormat};
 
 /// Starts logging. Only long-running commands log below warnings unless asked.
 pub fn start(cli: &Cli) -> Result<(), ParseError> {

@@ -1,6 +1,7 @@
 //! The one binary `syncline`, in phases: read the command line, set up logs, make the runtime, do the work, leave through
 //! one exit. Rules of the pipeline belong to the engine; a command's own work is in `cli/`.
 
+mod arguments;
 mod assemble;
 mod cli;
 mod config;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::Cli;
+use crate::arguments::Cli;
 use crate::exit::{Exit, Failure};
 
 fn main() -> ExitCode {

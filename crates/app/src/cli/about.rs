@@ -3,7 +3,8 @@
 use clap::CommandFactory;
 use syncline_engine::error::Code;
 
-use super::{Cli, names};
+use super::names;
+use crate::arguments::Cli;
 use crate::exit::{Exit, Failure};
 use crate::{out, pages};
 

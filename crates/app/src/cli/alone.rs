@@ -9,13 +9,15 @@ use syncline_engine::ledger::DeadLetterFilter;
 use syncline_engine::pipeline::{self, PipelineHandle, RedriveReport};
 use syncline_engine::route::PipelineSpec;
 
-use super::control::{LOCAL, tell};
 use super::preflight;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::serve::audit;
 use crate::signals::{Signals, Stop};
 use crate::{assemble, out, phases, shape};
+
+/// Who did it, when it was done from this terminal without a process.
+pub const LOCAL: &str = "local";
 
 /// Reads tables again, until every sink holds them.
 pub async fn backfill(
@@ -98,4 +100,13 @@ fn interrupted(stop: Stop) -> Exit {
         Stop::Interrupt => Exit::Interrupted,
         Stop::Terminate => Exit::Partly,
     }
+}
+
+/// Prints what was done.
+pub fn tell(done: &api::Control, json: bool) -> Result<(), Failure> {
+    if json {
+        return out::json_line(done);
+    }
+    let run = done.run.map_or_else(String::new, |n| format!(" {n}"));
+    out::data(&format!("{}: {}{run}\n", done.pipeline, done.action))
 }

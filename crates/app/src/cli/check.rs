@@ -10,7 +10,8 @@ use syncline_engine::error::{Code, Error};
 use syncline_engine::ledger::Ledger;
 use syncline_engine::pipeline::{Phases, PipelineParts};
 
-use super::{FindingsArgs, lint, preflight};
+use super::{lint, preflight};
+use crate::arguments::FindingsArgs;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::{assemble, config, out};

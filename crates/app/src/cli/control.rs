@@ -9,15 +9,13 @@ use syncline_engine::error::Error;
 use syncline_engine::ledger::Ledger;
 use syncline_engine::route::PipelineSpec;
 
-use super::{BackfillArgs, ControlArgs, alone, names};
+use super::alone::{self, LOCAL, tell};
+use super::names;
+use crate::arguments::{BackfillArgs, ControlArgs};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
-use crate::out;
 use crate::process::Process;
 use crate::serve::audit;
-
-/// Who did it, when it was done from this terminal without a process.
-pub const LOCAL: &str = "local";
 
 /// Stops reading until `resume`.
 pub async fn pause(args: ControlArgs) -> Result<Exit, Failure> {
@@ -110,13 +108,4 @@ async fn cancel_stopped(config: &Config, specs: &[PipelineSpec], json: bool) -> 
         tell(&api::Control { pipeline: spec.name.clone(), action: "cancelled".to_owned(), run: None }, json)?;
     }
     Ok(Exit::Ok)
-}
-
-/// Prints what was done.
-pub fn tell(done: &api::Control, json: bool) -> Result<(), Failure> {
-    if json {
-        return out::json_line(done);
-    }
-    let run = done.run.map_or_else(String::new, |n| format!(" {n}"));
-    out::data(&format!("{}: {}{run}\n", done.pipeline, done.action))
 }

@@ -6,7 +6,8 @@ use syncline_engine::error::{Code, Error};
 use syncline_engine::route::PipelineSpec;
 
 use super::status::columns;
-use super::{DlqArgs, DlqCommand, alone, names};
+use super::{alone, names};
+use crate::arguments::{DlqArgs, DlqCommand};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::process::Process;

@@ -17,7 +17,8 @@ use syncline_engine::source::Source;
 use syncline_engine::value::{OwnedValue, Value};
 use syncline_engine::version::Version;
 
-use super::{GetArgs, names};
+use super::names;
+use crate::arguments::GetArgs;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::{assemble, out};

@@ -2,7 +2,7 @@
 
 use syncline_engine::error::{Error, Kind};
 
-use super::FindingsArgs;
+use crate::arguments::FindingsArgs;
 use crate::exit::{Exit, Failure};
 use crate::{config, out};
 

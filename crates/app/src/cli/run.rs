@@ -8,7 +8,8 @@ use syncline_engine::error::Error;
 use syncline_engine::ledger::TableState;
 use syncline_engine::pipeline::{Ended, PipelineHandle};
 
-use super::{RunArgs, names, preflight, progress};
+use super::{names, preflight, progress};
+use crate::arguments::RunArgs;
 use crate::exit::{Exit, Failure, exit_of};
 use crate::signals::{Signals, Stop};
 use crate::{assemble, out, phases, serve};

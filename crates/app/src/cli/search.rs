@@ -6,7 +6,8 @@ use syncline_connectors::registry::{self, Hit};
 use syncline_engine::error::{Code, Error};
 use syncline_engine::route::{PipelineSpec, TargetKind, TargetSpec};
 
-use super::{SearchArgs, names};
+use super::names;
+use crate::arguments::SearchArgs;
 use crate::exit::{Exit, Failure};
 use crate::{assemble, out};
 

@@ -9,7 +9,8 @@ use syncline_connectors::registry;
 use syncline_engine::error::Error;
 use syncline_engine::ledger::DeadLetterFilter;
 
-use super::{StatusArgs, names};
+use super::names;
+use crate::arguments::StatusArgs;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::process::Process;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use syncline_connectors::connection::{ConnectionOptions, ConnectionSpec, TlsOptions};
+use syncline_connectors::registry::{Role, supports};
 use syncline_engine::error::{Code, Error, Place};
 
-use super::read::{Reader, Section};
+use super::read::{At, Reader, Section, suggest};
 use super::yaml::{Content, Node};
 
 /// Connections by name, with the places of their names.
@@ -110,4 +111,28 @@ fn absolute(url: &str, folder: &Path) -> String {
         }
     }
     url.to_owned()
+}
+
+/// Notes if the named connection is absent or cannot play the role.
+pub(crate) fn role(
+    reader: &Reader,
+    name: &At<String>,
+    role: Role,
+    connections: &Connections,
+    used: &mut Vec<String>,
+) {
+    used.push(name.value.clone());
+    match connections.get(&name.value) {
+        Some((connection, _)) => {
+            if let Err(error) = supports(connection, role) {
+                reader.note(error.at(name.place.clone()));
+            }
+        }
+        None => {
+            let text = format!("there is no connection `{}`", name.value);
+            let error = Error::new(Code::ConfigConnection, text);
+            let error = suggest(error, &name.value, connections.keys().map(String::as_str));
+            reader.note(error.at(name.place.clone()));
+        }
+    }
 }

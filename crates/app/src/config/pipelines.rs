@@ -1,12 +1,12 @@
 //! `pipelines:`: sources, limits, and the places that later findings point to.
 
-use syncline_connectors::registry::{Role, supports};
+use syncline_connectors::registry::Role;
 use syncline_engine::error::{Code, Error};
 use syncline_engine::route::{PipelineSpec, SourceSpec};
 
-use super::connections::Connections;
+use super::connections::{Connections, role};
 use super::places::PipelinePlaces;
-use super::read::{At, Reader, Section, suggest};
+use super::read::{At, Reader, Section};
 use super::routes;
 use super::yaml::{Content, Node};
 
@@ -132,28 +132,4 @@ fn patterns(reader: &Reader, patterns: Vec<At<String>>) -> Vec<String> {
         }
     };
     patterns.into_iter().filter_map(good).collect()
-}
-
-/// Notes if the named connection is absent or cannot play the role.
-pub(crate) fn role(
-    reader: &Reader,
-    name: &At<String>,
-    role: Role,
-    connections: &Connections,
-    used: &mut Vec<String>,
-) {
-    used.push(name.value.clone());
-    match connections.get(&name.value) {
-        Some((connection, _)) => {
-            if let Err(error) = supports(connection, role) {
-                reader.note(error.at(name.place.clone()));
-            }
-        }
-        None => {
-            let text = format!("there is no connection `{}`", name.value);
-            let error = Error::new(Code::ConfigConnection, text);
-            let error = suggest(error, &name.value, connections.keys().map(String::as_str));
-            reader.note(error.at(name.place.clone()));
-        }
-    }
 }

@@ -215,3 +215,14 @@ pub(crate) fn suggest<'a>(error: Error, text: &str, names: impl Iterator<Item = 
         _ => error,
     }
 }
+
+/// The items of a list; anything else is noted.
+pub(crate) fn list<'a>(reader: &Reader, node: &'a Node, name: &str) -> &'a [Node] {
+    match &node.content {
+        Content::List(items) => items,
+        _ => {
+            reader.bad(node, format!("{name} must be a list, this is {}", node.kind()));
+            &[]
+        }
+    }
+}

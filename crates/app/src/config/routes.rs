@@ -7,7 +7,7 @@ use syncline_engine::route::{FilterSpec, FilterTest, OnSchemaChange, RouteSpec};
 
 use super::connections::Connections;
 use super::places::{PipelinePlaces, RoutePlaces};
-use super::read::{At, Reader, Section};
+use super::read::{At, Reader, Section, list};
 use super::yaml::{Content, Node};
 use super::{targets, transforms};
 
@@ -29,17 +29,6 @@ pub(crate) fn read(
         }
     }
     routes
-}
-
-/// The items of a list; anything else is noted.
-pub(crate) fn list<'a>(reader: &Reader, node: &'a Node, name: &str) -> &'a [Node] {
-    match &node.content {
-        Content::List(items) => items,
-        _ => {
-            reader.bad(node, format!("{name} must be a list, this is {}", node.kind()));
-            &[]
-        }
-    }
 }
 
 fn one(

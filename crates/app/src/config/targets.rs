@@ -6,10 +6,8 @@ use syncline_connectors::registry::Role;
 use syncline_engine::error::{Code, Error, Place};
 use syncline_engine::route::{TargetKind, TargetSpec};
 
-use super::connections::Connections;
-use super::pipelines::role;
-use super::read::{At, Reader, Section};
-use super::routes::list;
+use super::connections::{Connections, role};
+use super::read::{At, Reader, Section, list};
 use super::transforms::json;
 use super::yaml::{Content, Node};
 

@@ -3,8 +3,7 @@
 use serde_json::Value;
 use syncline_engine::route::{TransformAction, TransformSpec};
 
-use super::read::{Reader, Section};
-use super::routes::list;
+use super::read::{Reader, Section, list};
 use super::yaml::{Content, Node};
 
 pub(crate) fn read(reader: &Reader, node: &Node, route: &str) -> Vec<TransformSpec> {

@@ -16,7 +16,7 @@ use syncline_engine::error::{Code, Error, Result};
 
 use self::child::Child;
 use self::writer::Writer;
-use crate::cli::QuickstartArgs;
+use crate::arguments::QuickstartArgs;
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::out;
@@ -104,7 +104,7 @@ async fn show_search(config: &Config) -> Done<()> {
 
 /// Every term of every table, each counted on its own.
 async fn show_balance(config: &Config) -> Done<()> {
-    let status = crate::cli::look(config).await?;
+    let status = crate::cli::status::look(config).await?;
     say("The balance: accepted = applied + superseded + filtered + dead")?;
     for t in status.pipelines.iter().flat_map(|p| &p.tables) {
         let filtered: u64 = t.filtered.values().sum();

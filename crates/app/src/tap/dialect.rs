@@ -9,7 +9,7 @@ use syncline_engine::route::{CapturedLines, Pattern, PipelineSpec};
 use syncline_engine::schema::TableSchema;
 
 use super::{canal, debezium, maxwell};
-use crate::cli::Dialect;
+use crate::arguments::Dialect;
 use crate::config::Config;
 
 /// Makes lines of one pipeline's changes.

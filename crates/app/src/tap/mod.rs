@@ -20,7 +20,8 @@ use syncline_engine::source::Source;
 use tokio::sync::mpsc;
 
 use self::dialect::Lines;
-use crate::cli::{TapArgs, names};
+use crate::arguments::TapArgs;
+use crate::cli::names;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::signals::{Signals, Stop};

@@ -172,13 +172,13 @@ impl Session {
     pub async fn coordinate(&mut self) -> Result<Coordinate> {
         let facts = Arc::clone(&self.facts);
         let rows = self.texts(facts.status_sql()).await.map_err(|error| match error.code() {
-            Code::MysqlGrant => error.fix(super::check::replication_client_grant(&facts)),
+            Code::MysqlGrant => error.fix(super::server::replication_client_grant(&facts)),
             _ => error,
         })?;
         let mut row = rows.into_iter().next().unwrap_or_default().into_iter();
         match (row.next().flatten(), row.next().flatten().and_then(|p| p.parse().ok())) {
             (Some(file), Some(offset)) => Ok(Coordinate { file, offset }),
-            _ => Err(super::check::no_binlog(&self.shown)),
+            _ => Err(super::server::no_binlog(&self.shown)),
         }
     }
 }

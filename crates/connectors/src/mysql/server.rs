@@ -167,6 +167,22 @@ pub fn file_number(file: &str) -> Result<u64> {
         .ok_or_else(|| Error::new(Code::MysqlDecode, format!("{file:?} is not the name of a binlog file")))
 }
 
+/// The server writes no binlog.
+pub fn no_binlog(shown: &str) -> Error {
+    Error::new(Code::MysqlSetting, format!("{shown}: log_bin is OFF"))
+        .fix("start the server with --log-bin and a server_id other than 0")
+}
+
+/// The privilege that lets an account see where the binlog stands.
+pub fn monitor(facts: &Facts) -> &'static str {
+    if facts.mariadb() && facts.number >= (10, 5, 2) { "BINLOG MONITOR" } else { "REPLICATION CLIENT" }
+}
+
+/// The statement that lets an account see where the binlog stands.
+pub fn replication_client_grant(facts: &Facts) -> String {
+    format!("GRANT {} ON *.* TO the account of this connection", monitor(facts))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,11 +4,12 @@ use bytes::Bytes;
 use syncline_engine::error::{Code, Error, Result};
 
 use super::cursor::Cursor;
-use super::event::{EventBody, EventHeader, flag, kind};
+use super::event::EventBody;
 use super::format::Flavor;
 use super::gtid_event::GtidEvent;
 use super::gtid_mariadb::GtidPosition;
 use super::gtid_mysql::GtidSet;
+use super::header::{EventHeader, flag, kind};
 use super::query::Query;
 use super::xa::XaPrepare;
 

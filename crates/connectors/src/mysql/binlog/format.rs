@@ -4,7 +4,7 @@ use syncline_engine::error::Result;
 
 use super::checksum::{CRC32_LEN, Checksum};
 use super::cursor::{Cursor, malformed};
-use super::event::{HEADER_LEN, kind};
+use super::header::{HEADER_LEN, kind};
 
 /// Which family of servers wrote the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use syncline_engine::error::{Error, Result};
 
 use super::cursor::{Cursor, malformed};
-use super::event::{EventHeader, HEADER_LEN};
+use super::header::{EventHeader, HEADER_LEN};
 use super::inflate::MAX_EVENT;
 
 const WHAT: &str = "transaction payload event";

@@ -6,7 +6,7 @@ use syncline_engine::error::{Code, Error, Result};
 use super::bitmap::{Bitmap, bit};
 use super::column_type::{JSON, Width};
 use super::cursor::{Cursor, little, malformed};
-use super::event::{HEADER_LEN, kind};
+use super::header::{HEADER_LEN, kind};
 use super::inflate;
 use super::table_map::TableMap;
 

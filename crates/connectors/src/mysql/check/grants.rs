@@ -7,18 +7,8 @@ use syncline_engine::error::{Code, Error, Result};
 
 use crate::mysql::client::Session;
 use crate::mysql::context::Context;
-use crate::mysql::server::Facts;
+use crate::mysql::server::{Facts, monitor};
 use crate::mysql::sql::{ident, text_literal};
-
-/// The privilege that lets an account see where the binlog stands.
-fn monitor(facts: &Facts) -> &'static str {
-    if facts.mariadb() && facts.number >= (10, 5, 2) { "BINLOG MONITOR" } else { "REPLICATION CLIENT" }
-}
-
-/// The statement that lets an account see where the binlog stands.
-pub fn replication_client_grant(facts: &Facts) -> String {
-    format!("GRANT {} ON *.* TO the account of this connection", monitor(facts))
-}
 
 /// Missing privileges.
 pub async fn findings(context: &Context, session: &mut Session, facts: &Facts) -> Result<Vec<Error>> {

@@ -6,8 +6,7 @@ mod tables;
 
 use std::sync::Arc;
 
-pub use grants::replication_client_grant;
-use syncline_engine::error::{Code, Error, Kind, Result};
+use syncline_engine::error::{Error, Kind, Result};
 
 use super::client;
 use super::context::Context;
@@ -24,10 +23,4 @@ pub async fn run(context: &Context) -> Result<Vec<Error>> {
     findings.extend(grants::findings(context, &mut session, &facts).await?);
     findings.extend(tables::findings(context, &mut session, &facts).await?);
     Ok(findings)
-}
-
-/// The server writes no binlog.
-pub fn no_binlog(shown: &str) -> Error {
-    Error::new(Code::MysqlSetting, format!("{shown}: log_bin is OFF"))
-        .fix("start the server with --log-bin and a server_id other than 0")
 }

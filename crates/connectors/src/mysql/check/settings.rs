@@ -2,9 +2,8 @@
 
 use syncline_engine::error::{Code, Error, Result};
 
-use super::no_binlog;
 use crate::mysql::client::Session;
-use crate::mysql::server::Facts;
+use crate::mysql::server::{Facts, no_binlog};
 
 /// Shorter than this, a weekend's outage loses the checkpoint.
 const MIN_RETENTION_SECONDS: u64 = 24 * 3600;

@@ -103,7 +103,7 @@ async fn connect(context: &Context, token: Option<&Token>) -> Result<(Session, A
         "reading the binlog"
     );
     if !facts.is_on("log_bin") {
-        return Err(crate::mysql::check::no_binlog(session.shown()));
+        return Err(crate::mysql::server::no_binlog(session.shown()));
     }
     if let Some(token) = token {
         resume::check(&mut session, token).await?;

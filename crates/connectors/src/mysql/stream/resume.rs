@@ -16,7 +16,7 @@ pub async fn connect(context: &Context, token: Option<&Token>) -> Result<Session
 pub async fn check(session: &mut Session, token: &Token) -> Result<()> {
     let facts = std::sync::Arc::clone(session.facts());
     let rows = session.texts("SHOW BINARY LOGS").await.map_err(|error| match error.code() {
-        Code::MysqlGrant => error.fix(crate::mysql::check::replication_client_grant(&facts)),
+        Code::MysqlGrant => error.fix(crate::mysql::server::replication_client_grant(&facts)),
         _ => error,
     })?;
     let files: Vec<(String, u64)> = rows

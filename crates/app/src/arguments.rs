@@ -1,0 +1,267 @@
+//! What can be typed: commands, their flags and what they mean. Names and flags are binding (people script against them);
+//! commands that do not exist yet are absent, not stubbed. What a command does is in `cli`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Keeps every copy of a team's data in step with its source.
+#[derive(Debug, Parser)]
+#[command(name = "syncline", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to log: a level, or filters such as `info,syncline_connectors=debug`.
+    #[arg(long, global = true, env = "SYNCLINE_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+    /// How to log (always to standard error).
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// A demo on embedded parts: no server, no question asked.
+    Quickstart(QuickstartArgs),
+    /// Runs the pipelines of a file.
+    Run(RunArgs),
+    /// Checks a file without connecting to anything.
+    Lint(FindingsArgs),
+    /// Checks a file, its servers, grants, tables and targets.
+    Check(FindingsArgs),
+    /// States, lag, rate, balance and dead letters.
+    Status(StatusArgs),
+    /// Prints changes as JSON lines; touches no checkpoint.
+    Tap(TapArgs),
+    /// Stops reading until `resume`, also over restarts.
+    Pause(ControlArgs),
+    /// Goes on after `pause`, and lets tables go on that halted for their dead letters.
+    Resume(ControlArgs),
+    /// Reads tables again into the live targets.
+    Backfill(BackfillArgs),
+    /// Dead letters: changes that a sink refused for good.
+    #[command(subcommand)]
+    Dlq(DlqCommand),
+    /// Syncline's own durable book.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Where reading would resume.
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
+    /// Asks a search index.
+    Search(SearchArgs),
+    /// Prints the document a target holds.
+    Get(GetArgs),
+    /// Prints the JSON Schema of the configuration.
+    Schema,
+    /// Prints a completion script.
+    Completions { shell: clap_complete::Shell },
+    /// Prints the page of an error: what happened, why, what to do.
+    Errors {
+        /// `SYN-1204` or `1204`; all codes if absent.
+        code: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct QuickstartArgs {
+    /// Where to put the demo.
+    #[arg(default_value = "syncline-quickstart")]
+    pub dir: PathBuf,
+    /// Goes on running at the end, with the HTTP interface open.
+    #[arg(long)]
+    pub serve: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The configuration.
+    pub file: PathBuf,
+    /// Only these pipelines.
+    #[arg(long = "pipeline", value_name = "NAME")]
+    pub pipelines: Vec<String>,
+    /// Ends once backfill is done and every sink holds everything up to the source's position read after that.
+    #[arg(long)]
+    pub until_current: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct FindingsArgs {
+    /// The configuration.
+    pub file: PathBuf,
+    /// One finding per line, as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The configuration; `syncline.yaml` or `pipeline.yaml` here if absent.
+    pub file: Option<PathBuf>,
+    /// One JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// Again every second, until interrupted.
+    #[arg(long)]
+    pub watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TapArgs {
+    /// The configuration.
+    pub file: PathBuf,
+    /// Only these pipelines.
+    #[arg(long = "pipeline", value_name = "NAME")]
+    pub pipelines: Vec<String>,
+    /// Only this table (`database.table`, or a pattern).
+    #[arg(long, value_name = "TABLE")]
+    pub table: Option<String>,
+    /// Ends after so many lines.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Whose form the lines have.
+    #[arg(long, value_enum, default_value_t = Dialect::Syncline)]
+    pub format: Dialect,
+}
+
+/// The forms `tap` can print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Dialect {
+    Syncline,
+    Debezium,
+    Canal,
+    Maxwell,
+}
+
+#[derive(Debug, Args)]
+pub struct ControlArgs {
+    /// The configuration.
+    pub file: PathBuf,
+    /// Only these pipelines; all of the file if absent.
+    #[arg(long = "pipeline", value_name = "NAME")]
+    pub pipelines: Vec<String>,
+    /// JSON lines.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BackfillArgs {
+    /// The configuration.
+    pub file: PathBuf,
+    /// Only these tables (`database.table`, or patterns).
+    #[arg(long = "table", value_name = "TABLE")]
+    pub tables: Vec<String>,
+    /// Only these pipelines; all of the file if absent.
+    #[arg(long = "pipeline", value_name = "NAME")]
+    pub pipelines: Vec<String>,
+    /// Only for these targets (connection names).
+    #[arg(long = "target", value_name = "CONNECTION")]
+    pub targets: Vec<String>,
+    /// Stops the running backfill instead.
+    #[arg(long, conflicts_with_all = ["tables", "targets"])]
+    pub cancel: bool,
+    /// JSON lines.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DlqCommand {
+    /// One line per dead letter.
+    List(DlqArgs),
+    /// Everything that is known of them, the change as captured included.
+    Show(DlqArgs),
+    /// Reads the rows again and tries them at the sink that refused them.
+    Redrive(DlqArgs),
+    /// Gives them up; from then on they count as superseded.
+    Discard(DlqArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct DlqArgs {
+    /// The configuration.
+    pub file: PathBuf,
+    /// Only these, by number.
+    pub ids: Vec<i64>,
+    /// Only of this pipeline.
+    #[arg(long, value_name = "NAME")]
+    pub pipeline: Option<String>,
+    /// Only of this table (`database.table`).
+    #[arg(long, value_name = "TABLE")]
+    pub table: Option<String>,
+    /// Only of this target (connection name).
+    #[arg(long, value_name = "CONNECTION")]
+    pub target: Option<String>,
+    /// Only with this error code.
+    #[arg(long, value_name = "CODE")]
+    pub error: Option<String>,
+    /// At most so many.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
+    /// Says what would be done.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// JSON: lines for lists, one object for what was done.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Copies the ledger, also while `run` uses it.
+    Backup {
+        /// The configuration.
+        file: PathBuf,
+        /// The copy; must not exist.
+        dest: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CheckpointCommand {
+    /// Shows the checkpoint of each sink.
+    Get {
+        /// The configuration.
+        file: PathBuf,
+        /// JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// The configuration.
+    pub file: PathBuf,
+    /// The index, as a route names it.
+    pub index: String,
+    /// The words to find.
+    pub query: String,
+    /// At most so many.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub limit: usize,
+    /// Prints `{"id","score","document"}` lines.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// The configuration.
+    pub file: PathBuf,
+    /// `database.table`.
+    pub table: String,
+    /// The key as text; parts joined by `:`, each with `%` and `:` percent-encoded.
+    pub key: String,
+    /// Which target to ask (connection name).
+    #[arg(long, value_name = "CONNECTION")]
+    pub target: String,
+}
