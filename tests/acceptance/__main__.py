@@ -26,6 +26,8 @@ from .setting import SHORT, Setting
 
 IN_BACKFILL = ("window", "backfill", "bulk", "checkpoint")
 IN_STREAM = ("drain", "checkpoint", "bulk")
+# A process that keeps five targets under its default memory budget and grows beyond this has a leak.
+PEAK_MIB = 400
 POISONED = tuple(range(900_000_001, 900_000_006))
 
 
@@ -196,6 +198,8 @@ class Scenario:
         never = [phase for phase in PHASES if not self.hits[phase]]
         if never:
             raise Failed(f"never hit: {', '.join(never)}")
+        if self.peak_kib > PEAK_MIB * 1024:
+            raise Failed(f"it took {self.peak_kib // 1024} MiB at its peak, {PEAK_MIB} are allowed")
 
     def clean_up(self):
         if self.life is not None and self.life.process.poll() is None:
