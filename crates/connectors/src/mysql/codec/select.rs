@@ -47,13 +47,14 @@ impl RowReader {
 
     /// Hands each column's value to `push`, in order (`|value| writer.push(value)` of the engine's packed row).
     pub fn read(&mut self, row: &Row, mut push: impl FnMut(Value<'_>) -> Result<()>) -> Result<()> {
-        for (n, column) in self.columns.iter().enumerate() {
-            let sql = row.as_ref(n).ok_or_else(|| unreadable(column, "the result lacks it"))?;
-            let value =
-                value(&column.kind, sql, &mut self.buffers).ok_or_else(|| unreadable(column, shape(sql)))?;
-            push(value)?;
-        }
-        Ok(())
+        (0..self.columns.len()).try_for_each(|column| push(self.value(row, column)?))
+    }
+
+    /// The value of one column, counted from 0.
+    pub fn value<'a>(&'a mut self, row: &'a Row, column: usize) -> Result<Value<'a>> {
+        let detail = &self.columns[column];
+        let sql = row.as_ref(column).ok_or_else(|| unreadable(detail, "the result lacks it"))?;
+        value(&detail.kind, sql, &mut self.buffers).ok_or_else(|| unreadable(detail, shape(sql)))
     }
 }
 

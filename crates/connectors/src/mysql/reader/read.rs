@@ -10,6 +10,7 @@ use syncline_engine::position::Position;
 use syncline_engine::row::{RowFormat, RowImage, RowVisitor};
 use syncline_engine::schema::TableSchema;
 use syncline_engine::source::{ReadMark, ReadRows};
+use syncline_engine::value::Value;
 
 use super::low::{Range, open_snapshot};
 use super::mark::Reached;
@@ -75,12 +76,19 @@ pub async fn read(
     Ok(ReadRows { schema: Arc::new(shape.schema.clone()), rows, mark, origin: Arc::new(origin) })
 }
 
-/// A row with a value that cannot be read. It is handed on all the same, so that it alone is parked.
-struct Unreadable(Error);
+/// A row with values that cannot be read. It is handed on all the same, so that it alone is parked, under its own key.
+struct Unreadable {
+    format: Arc<dyn RowFormat>,
+    /// Columns (index into the schema) that the image holds as NULL, and why.
+    columns: Vec<(usize, Error)>,
+}
 
 impl RowFormat for Unreadable {
-    fn visit(&self, _image: &[u8], _visitor: &mut dyn RowVisitor) -> Result<()> {
-        Err(self.0.clone())
+    fn visit(&self, image: &[u8], visitor: &mut dyn RowVisitor) -> Result<()> {
+        match self.columns.iter().find(|(column, _)| visitor.wants(*column)) {
+            Some((_, error)) => Err(error.clone()),
+            None => self.format.visit(image, visitor),
+        }
     }
 }
 
@@ -97,19 +105,56 @@ async fn rows(pool: &Pool, session: &mut Session, shape: &Shape<'_>) -> Result<V
     for condition in &shape.conditions {
         let sql = format!("SELECT {} FROM {table}{} WHERE {condition}", list.join(", "), shape.hint);
         let row = |row| {
-            let read = reader.read(&row, |value| {
-                writer.push(value);
-                Ok(())
-            });
-            let bytes = writer.finish();
-            let format = match read {
-                Ok(()) => Arc::clone(&format),
-                Err(error) => Arc::new(Unreadable(error)) as Arc<dyn RowFormat>,
-            };
-            rows.push(RowImage { bytes, format });
+            let mut bad = Vec::new();
+            for column in 0..shape.detail.columns.len() {
+                match reader.value(&row, column) {
+                    Ok(value) => writer.push(value),
+                    Err(error) => {
+                        writer.push(Value::Null);
+                        bad.push((column, error));
+                    }
+                }
+            }
+            let format = Arc::clone(&format);
+            let format: Arc<dyn RowFormat> =
+                if bad.is_empty() { format } else { Arc::new(Unreadable { format, columns: bad }) };
+            rows.push(RowImage { bytes: writer.finish(), format });
             Ok(())
         };
         session.stream(&sql, row).await?;
     }
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Keep(Vec<usize>, Vec<String>);
+
+    impl RowVisitor for Keep {
+        fn wants(&self, column: usize) -> bool {
+            self.0.contains(&column)
+        }
+
+        fn value(&mut self, _column: usize, value: Value<'_>) -> Result<()> {
+            self.1.push(format!("{value:?}"));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn only_who_needs_the_bad_value_is_refused() {
+        let mut writer = packed::Writer::new();
+        writer.push(Value::Int(7));
+        writer.push(Value::Null);
+        let error = Error::new(syncline_engine::error::Code::MysqlUnreadable, "a value of column b");
+        let format = Arc::new(Unreadable { format: packed::format(), columns: vec![(1, error)] });
+        let row = RowImage { bytes: writer.finish(), format };
+        let mut key = Keep(vec![0], Vec::new());
+        row.visit(&mut key).unwrap();
+        assert_eq!(key.1, ["Int(7)"]);
+        let error = row.visit(&mut Keep(vec![0, 1], Vec::new())).unwrap_err();
+        assert_eq!(error.code(), syncline_engine::error::Code::MysqlUnreadable);
+    }
 }
