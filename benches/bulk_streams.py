@@ -46,7 +46,8 @@ def recreate(port, index, like):
 
 
 def load(port, index, bodies, streams):
-    """Sends all bodies over so many connections; answers the seconds."""
+    """Sends all bodies over so many connections and makes them visible, as Syncline does before it ends; answers the
+    seconds."""
     queue, lock = list(reversed(bodies)), threading.Lock()
     failed = []
 
@@ -70,4 +71,5 @@ def load(port, index, bodies, streams):
         thread.join()
     if failed:
         raise RuntimeError(failed[0])
+    request(port, "POST", f"/{index}/_refresh")
     return time.monotonic() - began

@@ -87,13 +87,16 @@ struct World {
 }
 
 impl World {
-    async fn start(&self, ledger: Arc<dyn Ledger>) -> PipelineHandle {
+    /// With `may_halt`, a sink may go through some calls only and then halt.
+    async fn start(&self, ledger: Arc<dyn Ledger>, may_halt: bool) -> PipelineHandle {
         let sinks = self.stores.iter().map(|(name, store)| {
+            let halts = may_halt && self.dice.one_in(4);
             let sink = FlakySink {
                 store: Arc::clone(store),
                 dice: self.dice.clone(),
                 picky: name == "picky",
                 in_call: Default::default(),
+                calls_left: if halts { self.dice.roll(20) } else { u64::MAX }.into(),
             };
             (name.clone(), Arc::new(sink) as Arc<dyn Sink>)
         });
@@ -112,7 +115,7 @@ impl World {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
-            let handle = self.start(open(data)).await;
+            let handle = self.start(open(data), true).await;
             for _ in 0..self.dice.roll(40) {
                 self.source.write(60, 5);
                 tokio::time::sleep(Duration::from_micros(self.dice.roll(1500))).await;
@@ -131,7 +134,7 @@ impl World {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
             let ledger = open(data);
-            let handle = self.start(Arc::clone(&ledger)).await;
+            let handle = self.start(Arc::clone(&ledger), false).await;
             handle.until_current().await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
             self.compare(&handle, &*ledger, seed).await;
             handle.stop();

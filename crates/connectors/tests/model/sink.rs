@@ -2,6 +2,7 @@
 //! for faults that a real server cannot be made to show at a chosen moment.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -24,6 +25,8 @@ pub struct FlakySink {
     /// Refuses documents that hold the word `bad`.
     pub picky: bool,
     pub in_call: Mutex<Vec<Address>>,
+    /// So many calls go through, then it halts for the rest of the life.
+    pub calls_left: AtomicU64,
 }
 
 #[async_trait]
@@ -38,6 +41,10 @@ impl Sink for FlakySink {
 
     async fn apply(&self, deliveries: &[Delivery]) -> Result<Vec<Outcome>> {
         assert!(!deliveries.is_empty(), "empty batches are never passed");
+        let one_less = |left: u64| left.checked_sub(1);
+        if self.calls_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err() {
+            return Err(Error::new(Code::SearchForeign, "somebody else writes here"));
+        }
         self.enter(deliveries);
         // One is slow and the other is not, so that they get far apart.
         let most = if self.picky { 3000 } else { 300 };

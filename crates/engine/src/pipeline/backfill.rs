@@ -180,10 +180,11 @@ impl Backfill {
         self.control.wish() == Wish::Stop || table.progress.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Sinks of the run that do not hold the chunk yet.
+    /// Sinks of the run that do not hold the chunk yet and can take it: one that has halted gets it after a restart.
     fn missing(&self, table: &Table, chunk: &Chunk) -> Vec<usize> {
         let done = self.shared.sink_indices(&chunk.done);
-        table.sinks.iter().copied().filter(|sink| !done.contains(sink)).collect()
+        let takes = |sink: &usize| !done.contains(sink) && !self.shared.tracker.any_abandoned(&[*sink]);
+        table.sinks.iter().copied().filter(takes).collect()
     }
 
     async fn plan_chunk(

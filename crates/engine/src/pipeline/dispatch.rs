@@ -1,13 +1,12 @@
-//! From captured batches to the lanes: routes every change, opens the tickets, picks the lane by hash of the address.
+//! From captured batches to the lanes: routes every change, opens the tickets, fills the lanes.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::sync::mpsc;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Shared;
-use super::port::{Item, Lanes};
+use super::port::Lanes;
 use super::settle::count_filtered;
 use super::ticket::{Tallies, Ticket, Unit};
 use super::verdict::{Verdict, verdict};
@@ -15,7 +14,7 @@ use crate::change::{CaptureBatch, Operation};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::ChunkKey;
 use crate::route::{Deliveries, Routed};
-use crate::sink::{Address, Counted, Delivery};
+use crate::sink::Counted;
 use crate::version::Version;
 
 /// What capture hands on, in order.
@@ -37,22 +36,11 @@ pub(crate) struct Dispatcher {
     lanes: Vec<Option<Lanes>>,
     skip_below: Vec<Version>,
     out: Deliveries,
-    buckets: Vec<Vec<Vec<Item>>>,
 }
 
 impl Dispatcher {
     pub fn new(shared: Arc<Shared>, lanes: Vec<Option<Lanes>>) -> Dispatcher {
-        let buckets = lanes
-            .iter()
-            .map(|l| l.as_ref().map_or_else(Vec::new, |l| l.senders.iter().map(|_| Vec::new()).collect()))
-            .collect();
-        Dispatcher {
-            skip_below: shared.tracker.skip_below(),
-            shared,
-            lanes,
-            out: Deliveries::default(),
-            buckets,
-        }
+        Dispatcher { skip_below: shared.tracker.skip_below(), shared, lanes, out: Deliveries::default() }
     }
 
     pub async fn run(mut self, mut work: mpsc::Receiver<Work>) {
@@ -160,13 +148,17 @@ impl Dispatcher {
             if delivery.counted != Counted::No {
                 tallies.of(table).accepted += 1;
             }
-            push(&mut self.buckets[sink], ticket, delivery, None);
+            if let Some(lanes) = &mut self.lanes[sink] {
+                lanes.push(ticket, delivery, None);
+            }
         }
         for (sink, delivery, error) in self.out.refused.drain(..) {
             let Some((ticket, tallies)) = &mut tickets[sink] else { continue };
             if !replay(sink) {
                 tallies.of(table).accepted += 1;
-                push(&mut self.buckets[sink], ticket, delivery, Some(error));
+                if let Some(lanes) = &mut self.lanes[sink] {
+                    lanes.push(ticket, delivery, Some(error));
+                }
             }
         }
         Ok(())
@@ -179,10 +171,14 @@ impl Dispatcher {
             self.out.clear();
             self.shared.routes.deliver(&batch, index as u32, &mut self.out)?;
             for (_, delivery) in self.out.items.drain(..).filter(|(to, _)| *to == sink) {
-                push(&mut self.buckets[sink], &ticket, delivery, None);
+                if let Some(lanes) = &mut self.lanes[sink] {
+                    lanes.push(&ticket, delivery, None);
+                }
             }
             for (_, delivery, error) in self.out.refused.drain(..).filter(|(to, ..)| *to == sink) {
-                push(&mut self.buckets[sink], &ticket, delivery, Some(error));
+                if let Some(lanes) = &mut self.lanes[sink] {
+                    lanes.push(&ticket, delivery, Some(error));
+                }
             }
         }
         self.hand_out().await?;
@@ -193,9 +189,9 @@ impl Dispatcher {
 
     /// Sends the filled buckets to their lanes; waits where a lane is full, and says whose fault it is.
     async fn hand_out(&mut self) -> Result<()> {
-        for (sink, buckets) in self.buckets.iter_mut().enumerate() {
-            let Some(lanes) = &self.lanes[sink] else { continue };
-            for (bucket, sender) in buckets.iter_mut().zip(&lanes.senders) {
+        for lanes in self.lanes.iter_mut().flatten() {
+            lanes.placer.handed_out();
+            for (bucket, sender) in lanes.buckets.iter_mut().zip(&lanes.senders) {
                 if bucket.is_empty() {
                     continue;
                 }
@@ -212,16 +208,4 @@ impl Dispatcher {
         }
         Ok(())
     }
-}
-
-fn push(buckets: &mut [Vec<Item>], ticket: &Arc<Ticket>, delivery: Delivery, refused: Option<Error>) {
-    ticket.expect(1);
-    let lane = if buckets.len() < 2 { 0 } else { lane_of(&delivery.address, buckets.len()) };
-    buckets[lane].push(Item { delivery, ticket: Arc::clone(ticket), refused });
-}
-
-/// The lane of an address: the same for every write to it, whatever its cause (rule 4).
-fn lane_of(address: &Address, lanes: usize) -> usize {
-    let target = xxh3_64_with_seed(address.target.as_bytes(), 0);
-    (xxh3_64_with_seed(address.id.as_bytes(), target) % lanes as u64) as usize
 }

@@ -9,12 +9,16 @@ use tokio::sync::mpsc;
 
 use super::backoff::Backoff;
 use super::phase::Phase;
+use super::placement::Place;
 use super::port::{Item, Port};
 use super::settle::{End, Settlement, park};
 use super::ticket::Ticket;
 use super::verdict::{Verdict, verdict};
 use crate::error::Error;
 use crate::sink::{Delivery, Feeding, Outcome};
+
+/// What an item holds while its delivery is in the sink's hands.
+type Held = (Arc<Ticket>, Option<Place>);
 
 struct Limits {
     items: usize,
@@ -129,13 +133,13 @@ async fn deliver(port: &Port, batch: Vec<Item>) -> Result<Vec<Item>, Error> {
     if let Err(error) = port.prepare(&batch).await {
         return refuse_or_retry(port, batch, error).await;
     }
-    let (deliveries, tickets): (Vec<Delivery>, Vec<Arc<Ticket>>) =
-        batch.into_iter().map(|item| (item.delivery, item.ticket)).unzip();
+    let (deliveries, held): (Vec<Delivery>, Vec<Held>) =
+        batch.into_iter().map(|item| (item.delivery, (item.ticket, item.place))).unzip();
     let in_flight = port.shared.phases.enter(Phase::Bulk);
     let answer = port.sink.apply(&deliveries).await;
     drop(in_flight);
-    let batch = deliveries.into_iter().zip(tickets);
-    let batch = batch.map(|(delivery, ticket)| Item { delivery, ticket, refused: None });
+    let batch = deliveries.into_iter().zip(held);
+    let batch = batch.map(|(delivery, (ticket, place))| Item { delivery, ticket, place, refused: None });
     match answer {
         Ok(outcomes) => settle(port, batch, outcomes).await,
         Err(error) => refuse_or_retry(port, batch.collect(), error).await,

@@ -14,6 +14,7 @@ mod kept;
 mod lane;
 mod memory;
 mod phase;
+mod placement;
 mod port;
 mod progress;
 mod redrive;

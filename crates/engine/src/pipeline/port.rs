@@ -9,6 +9,7 @@ use tokio::sync::{RwLock, mpsc};
 
 use super::Shared;
 use super::health::Health;
+use super::placement::{Place, Placer};
 use super::ticket::Ticket;
 use crate::error::{Error, Result};
 use crate::ledger::{DeadLetter, DeadLetterFilter};
@@ -21,6 +22,8 @@ pub(crate) struct Item {
     pub ticket: Arc<Ticket>,
     /// The route itself refused it: it is parked without being sent.
     pub refused: Option<Error>,
+    /// Keeps its address in its lane until it ends.
+    pub place: Option<Place>,
 }
 
 impl Item {
@@ -51,10 +54,29 @@ pub(crate) struct Port {
     causes: Mutex<HashMap<(String, String), u64>>,
 }
 
-/// The sending ends of a port's lanes.
+/// The sending ends of a port's lanes, and what is gathered for them.
 pub(crate) struct Lanes {
     pub port: Arc<Port>,
     pub senders: Vec<mpsc::Sender<Vec<Item>>>,
+    /// One per lane.
+    pub buckets: Vec<Vec<Item>>,
+    pub placer: Placer,
+}
+
+impl Lanes {
+    /// Nothing is gathered yet.
+    pub fn new(port: Arc<Port>, senders: Vec<mpsc::Sender<Vec<Item>>>) -> Lanes {
+        let buckets = senders.iter().map(|_| Vec::new()).collect();
+        let placer = Placer::new(senders.len());
+        Lanes { port, senders, buckets, placer }
+    }
+
+    /// Puts a delivery into the bucket of its lane.
+    pub fn push(&mut self, ticket: &Arc<Ticket>, delivery: Delivery, refused: Option<Error>) {
+        ticket.expect(1);
+        let (lane, place) = self.placer.place(&delivery.address);
+        self.buckets[lane].push(Item { delivery, ticket: Arc::clone(ticket), refused, place });
+    }
 }
 
 impl Port {

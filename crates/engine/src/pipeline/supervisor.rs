@@ -130,7 +130,7 @@ fn start_lanes(ports: &[Arc<Port>], tasks: &mut JoinSet<()>) -> Vec<Option<Lanes
             tasks.spawn(lane::run(Arc::clone(port), queue));
             senders.push(sender);
         }
-        all.push(Some(Lanes { port: Arc::clone(port), senders }));
+        all.push(Some(Lanes::new(Arc::clone(port), senders)));
     }
     all
 }
