@@ -87,16 +87,25 @@ struct World {
 }
 
 impl World {
-    /// With `may_halt`, a sink may go through some calls only and then halt.
-    async fn start(&self, ledger: Arc<dyn Ledger>, may_halt: bool) -> PipelineHandle {
+    fn new(seed: u64, backfill: bool) -> World {
+        let dice = Dice::new(seed);
+        World {
+            source: ScriptedSource::new(dice.clone(), backfill),
+            stores: SINKS.iter().map(|name| (name.to_string(), Store::default())).collect(),
+            dice,
+            backfill,
+        }
+    }
+
+    /// `calls` says after how many calls the sink of a name halts.
+    async fn start(&self, ledger: Arc<dyn Ledger>, calls: impl Fn(&str) -> u64) -> PipelineHandle {
         let sinks = self.stores.iter().map(|(name, store)| {
-            let halts = may_halt && self.dice.one_in(4);
             let sink = FlakySink {
                 store: Arc::clone(store),
                 dice: self.dice.clone(),
                 picky: name == "picky",
                 in_call: Default::default(),
-                calls_left: if halts { self.dice.roll(20) } else { u64::MAX }.into(),
+                calls_left: calls(name).into(),
             };
             (name.clone(), Arc::new(sink) as Arc<dyn Sink>)
         });
@@ -115,7 +124,8 @@ impl World {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
-            let handle = self.start(open(data), true).await;
+            let halts = |_: &str| if self.dice.one_in(4) { self.dice.roll(20) } else { u64::MAX };
+            let handle = self.start(open(data), halts).await;
             for _ in 0..self.dice.roll(40) {
                 self.source.write(60, 5);
                 tokio::time::sleep(Duration::from_micros(self.dice.roll(1500))).await;
@@ -128,13 +138,32 @@ impl World {
         runtime.shutdown_timeout(Duration::from_millis(200));
     }
 
+    /// A life in which one sink halts after so many calls of a backfill, and the other gets everything.
+    fn halt_within_backfill(&self, data: &Path, calls: u64) {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let halts = |name: &str| if name == "picky" { calls } else { u64::MAX };
+            let handle = self.start(open(data), halts).await;
+            let rows = self.source.rows().len();
+            while self.stores["plain"].lock().unwrap().len() < rows {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            // Long enough for the backfill to be called done, if somebody did.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            handle.stop();
+            handle.ended().await;
+        });
+        assert!(self.stores["picky"].lock().unwrap().len() < self.source.rows().len(), "it has halted");
+    }
+
     /// The last life: no more writes, everything becomes current, and is compared.
     fn settle(&self, data: &Path, seed: u64) {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
             let ledger = open(data);
-            let handle = self.start(Arc::clone(&ledger), false).await;
+            let handle = self.start(Arc::clone(&ledger), |_| u64::MAX).await;
             handle.until_current().await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
             self.compare(&handle, &*ledger, seed).await;
             handle.stop();
@@ -183,14 +212,7 @@ impl World {
 }
 
 fn try_seed(seed: u64) {
-    let dice = Dice::new(seed);
-    let backfill = seed % 2 == 1;
-    let world = World {
-        source: ScriptedSource::new(dice.clone(), backfill),
-        stores: SINKS.iter().map(|name| (name.to_string(), Store::default())).collect(),
-        dice,
-        backfill,
-    };
+    let world = World::new(seed, seed % 2 == 1);
     if world.backfill {
         (0..world.dice.roll(80)).for_each(|_| world.source.write(60, 5));
     }
@@ -207,5 +229,16 @@ fn every_script_ends_equal_and_balanced() {
     match number("SYNCLINE_MODEL_SEED") {
         Some(seed) => try_seed(seed),
         None => (1..=number("SYNCLINE_MODEL_RUNS").unwrap_or(30)).for_each(try_seed),
+    }
+}
+
+#[test]
+fn a_sink_that_halts_during_a_backfill_gets_its_rows_after_a_restart() {
+    for calls in [0, 1, 3] {
+        let world = World::new(1000 + calls, true);
+        (0..100).for_each(|_| world.source.write(150, 5));
+        let data = tempfile::tempdir().unwrap();
+        world.halt_within_backfill(data.path(), calls);
+        world.settle(data.path(), 1000 + calls);
     }
 }

@@ -249,13 +249,13 @@ impl Capture {
         sinks: Arc<Vec<usize>>,
         position: &Position,
     ) -> bool {
-        self.shared.tracker.expect_chunk(&sinks, &key);
+        let chunk = self.shared.tracker.expect_chunk(key, sinks);
         loop {
             let rest = changes.split_off(changes.len().min(READ_BATCH));
             let batch = read_batch(std::mem::replace(&mut changes, rest), position);
             let last = changes.is_empty();
-            let (key, sinks) = (key.clone(), Arc::clone(&sinks));
-            if !self.send_batch(batch, |batch| Work::Chunk { batch, key, sinks, last }).await {
+            let chunk = Arc::clone(&chunk);
+            if !self.send_batch(batch, |batch| Work::Chunk { batch, chunk, last }).await {
                 return false;
             }
             if last {

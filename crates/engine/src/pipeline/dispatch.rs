@@ -9,10 +9,10 @@ use super::Shared;
 use super::port::Lanes;
 use super::settle::count_filtered;
 use super::ticket::{Tallies, Ticket, Unit};
+use super::tracker::ExpectedChunk;
 use super::verdict::{Verdict, verdict};
 use crate::change::{CaptureBatch, Operation};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::ChunkKey;
 use crate::route::{Deliveries, Routed};
 use crate::sink::Counted;
 use crate::version::Version;
@@ -23,8 +23,8 @@ pub(crate) enum Work {
     Stream(CaptureBatch),
     /// The transaction that is open begins again: what came of it so far is not counted.
     Restart,
-    /// Rows of a chunk, for the sinks of these indices.
-    Chunk { batch: CaptureBatch, key: ChunkKey, sinks: Arc<Vec<usize>>, last: bool },
+    /// Rows of a chunk.
+    Chunk { batch: CaptureBatch, chunk: Arc<ExpectedChunk>, last: bool },
     /// A parked row, read again, for the sink that refused it; `Absent` at the address if the batch has no row.
     Redrive { batch: CaptureBatch, sink: usize, ticket: Arc<Ticket> },
 }
@@ -64,10 +64,10 @@ impl Dispatcher {
                 self.shared.tracker.restart_open_transaction();
                 Ok(())
             }
-            Work::Chunk { batch, key, sinks, last } => {
-                self.route(batch, Unit::Chunk(key.clone()), &sinks).await?;
+            Work::Chunk { batch, chunk, last } => {
+                self.route(batch, Unit::Chunk(chunk.key().clone()), chunk.sinks()).await?;
                 if last {
-                    sinks.iter().for_each(|sink| self.shared.tracker.close_chunk(*sink, &key));
+                    self.shared.tracker.close_chunk(&chunk);
                     self.shared.commit_wanted.notify_one();
                 }
                 Ok(())

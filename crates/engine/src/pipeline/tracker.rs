@@ -69,6 +69,26 @@ impl Letters {
     }
 }
 
+/// A chunk that is unfinished at these sinks. Only the tracker makes one, and rows of a chunk go nowhere without it: so no
+/// row can be on its way while its table looks finished.
+#[derive(Debug)]
+pub(crate) struct ExpectedChunk {
+    key: ChunkKey,
+    sinks: Arc<Vec<usize>>,
+}
+
+impl ExpectedChunk {
+    /// Which chunk.
+    pub fn key(&self) -> &ChunkKey {
+        &self.key
+    }
+
+    /// For the sinks of these indices.
+    pub fn sinks(&self) -> &[usize] {
+        &self.sinks
+    }
+}
+
 impl Tracker {
     /// `names`: the sinks, in the order of their indices.
     pub fn new(names: &[String], record: &PipelineRecord) -> Tracker {
@@ -101,21 +121,25 @@ impl Tracker {
     }
 
     /// The rows of a chunk are on their way to the dispatcher: from now on the chunk is unfinished at these sinks.
-    pub fn expect_chunk(&self, sinks: &[usize], key: &ChunkKey) {
+    pub fn expect_chunk(&self, key: ChunkKey, sinks: Arc<Vec<usize>>) -> Arc<ExpectedChunk> {
         let mut tracks = self.lock();
-        for sink in sinks {
+        for sink in &*sinks {
             let track = &mut tracks[*sink];
             if !track.dead {
                 track.chunks.entry(key.clone()).or_default();
             }
         }
+        Arc::new(ExpectedChunk { key, sinks })
     }
 
-    /// All rows of a chunk were handed to the sink.
-    pub fn close_chunk(&self, sink: usize, key: &ChunkKey) {
-        let track = &mut self.lock()[sink];
-        if !track.dead {
-            track.chunks.entry(key.clone()).or_default().closed = true;
+    /// All rows of a chunk were handed to its sinks.
+    pub fn close_chunk(&self, chunk: &ExpectedChunk) {
+        let mut tracks = self.lock();
+        for sink in &*chunk.sinks {
+            let track = &mut tracks[*sink];
+            if !track.dead {
+                track.chunks.entry(chunk.key.clone()).or_default().closed = true;
+            }
         }
     }
 

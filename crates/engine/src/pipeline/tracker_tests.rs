@@ -96,12 +96,13 @@ fn a_transaction_that_starts_over_counts_once() {
 fn chunks_do_not_hold_the_checkpoint() {
     let tracker = tracker();
     let key = ChunkKey { run: 1, table: "t".into(), ordinal: 0 };
+    let expected = tracker.expect_chunk(key.clone(), Arc::new(vec![0]));
     let chunk = ticket(&tracker, Unit::Chunk(key.clone()));
     apply(&stream(&tracker, 1, 2));
     assert_eq!(tracker.take_commit().as_ref().and_then(checkpoint), Some("2"));
     apply(&chunk);
     assert!(tracker.take_commit().is_none(), "more rows of the chunk may come");
-    tracker.close_chunk(0, &key);
+    tracker.close_chunk(&expected);
     let commit = tracker.take_commit().expect("the chunk is done");
     assert_eq!(commit.chunks, [("a".to_owned(), key)]);
     assert_eq!(commit.counts[0].1.applied, 1);
@@ -142,10 +143,10 @@ fn a_chunk_is_unfinished_before_it_is_dispatched() {
     let key = ChunkKey { run: 1, table: "t".into(), ordinal: 0 };
     tracker.begin(&at(1));
     tracker.committed(&[]);
-    tracker.expect_chunk(&[0], &key);
+    let expected = tracker.expect_chunk(key.clone(), Arc::new(vec![0]));
     assert!(!tracker.table_done(1, "t") && !tracker.idle());
     let rows = ticket(&tracker, Unit::Chunk(key.clone()));
-    tracker.close_chunk(0, &key);
+    tracker.close_chunk(&expected);
     assert!(!tracker.table_done(1, "t"));
     apply(&rows);
     let commit = tracker.take_commit().unwrap();
