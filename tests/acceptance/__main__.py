@@ -28,6 +28,9 @@ IN_BACKFILL = ("window", "backfill", "bulk", "checkpoint")
 IN_STREAM = ("drain", "checkpoint", "bulk")
 # A process that keeps five targets under its default memory budget and grows beyond this has a leak.
 PEAK_MIB = 400
+# How long a sink is gone at least, and by how much memory may grow meanwhile: the budget, three times over.
+OUTAGE = 20
+OUTAGE_MIB = 96
 POISONED = tuple(range(900_000_001, 900_000_006))
 
 
@@ -115,21 +118,30 @@ class Scenario:
         return True
 
     def restart_sink(self):
-        """Kills a server that is a sink under a running Syncline, which must live through it."""
+        """Kills a server that is a sink under a running Syncline, which must live through it in bounded memory."""
         name = self.restarts.pop(0)
         life = self.syncline()
         if not life.wait_for_phase(("bulk",), 120):
             raise Failed(f"no bulk before the restart of {name}")
-        for command in ("kill", "start"):
-            done = subprocess.run([self.setting.services, command, name], capture_output=True, check=False)
-            if done.returncode != 0:
-                raise Failed(f"services.sh {command} {name}: {done.stderr.decode()}")
+        before, began = life.memory_kib(), time.monotonic()
+        self.service("kill", name)
+        time.sleep(OUTAGE)
+        grown = (life.memory_kib() - before) // 1024
+        self.service("start", name)
+        gone = time.monotonic() - began
         life.new_lines()
         if not life.wait_for_phase(("checkpoint",), 120):
             raise Failed(f"no checkpoint within 120 s after {name} came back")
         life.stop()
         self.peak_kib = max(self.peak_kib, life.peak_kib)
-        self.say(f"{name} was killed and started again")
+        self.say(f"{name} was killed and gone for {gone:.0f} s; memory grew by {grown} MiB in the first {OUTAGE} s")
+        if grown > OUTAGE_MIB:
+            raise Failed(f"memory grew by {grown} MiB while {name} was gone, {OUTAGE_MIB} are allowed")
+
+    def service(self, command, name):
+        done = subprocess.run([self.setting.services, command, name], capture_output=True, check=False)
+        if done.returncode != 0:
+            raise Failed(f"services.sh {command} {name}: {done.stderr.decode()}")
 
     def until_current(self):
         began = time.monotonic()

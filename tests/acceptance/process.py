@@ -102,6 +102,11 @@ class Syncline:
         if self.process.returncode != 0:
             raise Failed(f"--until-current ended with {self.process.returncode}:\n{tail(self.log)}")
 
+    def memory_kib(self):
+        """What it holds in memory now."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
     def status(self):
         done = subprocess.run(
             [self.binary, "status", self.setting.file, "--json"], capture_output=True, cwd=self.setting.folder, check=False)

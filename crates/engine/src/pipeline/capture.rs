@@ -84,8 +84,6 @@ pub(crate) struct Capture {
 
 /// Rows read are handed on in batches of so many.
 const READ_BATCH: usize = 1000;
-/// What a change costs besides its bytes.
-const CHANGE_COST: usize = 200;
 
 impl Capture {
     pub fn new(shared: Arc<Shared>, work: mpsc::Sender<Work>, requests: mpsc::Receiver<Request>) -> Capture {
@@ -166,7 +164,7 @@ impl Capture {
     }
 
     async fn send_batch(&self, mut batch: CaptureBatch, work: impl FnOnce(CaptureBatch) -> Work) -> bool {
-        batch.permit = self.shared.memory.take(batch.bytes + batch.changes.len() * CHANGE_COST).await;
+        batch.permit = self.shared.memory.take(&batch).await;
         self.work.send(work(batch)).await.is_ok()
     }
 

@@ -82,7 +82,7 @@ impl Shared {
         let wish = if parts.record.paused { Wish::Pause } else { Wish::Run };
         Arc::new(Shared {
             tracker: Tracker::new(&parts.names, &parts.record),
-            memory: Memory::new(parts.spec.memory),
+            memory: Memory::new(parts.spec.memory, parts.names.len().saturating_sub(1)),
             tables: Tables::new(parts.record.tables),
             backfills: Backfills::default(),
             backfill_wanted: Notify::new(),
