@@ -148,7 +148,7 @@ codes! {
     LedgerRead = 2005, HaltPipeline, "the ledger cannot be read", "check the disk; a copy made by `syncline ledger backup` can take its place";
     LedgerBackup = 2006, Command, "the ledger cannot be copied", "check the destination's path, space and permissions";
     // 21xx: the pipeline
-    TooManyDeadLetters = 2101, HaltTable, "too many rows of a table were refused for the same reason", "correct the cause, syncline dlq redrive FILE, syncline resume FILE";
+    TooManyDeadLetters = 2101, HaltTable, "too many rows of a table were refused for the same reason", "correct the cause, then syncline backfill FILE --table TABLE";
     NotRunning = 2102, Command, "no running syncline answers for this file", "start it with: syncline run FILE";
     Unknown = 2103, Command, "the file has no such name", "use one of the names that are listed";
     NoProgress = 2104, Command, "no progress for 30 seconds", "see the last error; syncline run FILE keeps trying without --until-current";
