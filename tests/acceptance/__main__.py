@@ -27,7 +27,7 @@ from .setting import SHORT, Setting
 IN_BACKFILL = ("window", "backfill", "bulk", "checkpoint")
 IN_STREAM = ("drain", "checkpoint", "bulk")
 # A process that keeps five targets under its default memory budget and grows beyond this has a leak.
-PEAK_MIB = 400
+PEAK_MIB = 256
 # How long a sink is gone at least, how long the memory budget may take to fill, and what may be added after that.
 OUTAGE = 20
 FILLING = 5
