@@ -14,7 +14,7 @@ use crate::version::Version;
 /// Where a document lives.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
-    /// The rendered target name: index, cache key's own template has none (empty), table, collection, path.
+    /// The rendered target name: index, cache key's own template has none (empty), table, collection, path, URL.
     pub target: Arc<str>,
     /// The rendered id: `_id`, the whole Redis key, the document's key.
     pub id: Arc<str>,
@@ -27,7 +27,7 @@ pub enum Body {
     Document(Bytes),
     /// Nothing.
     Absent,
-    /// One `change` line (JSON without line feed), for targets that keep every change (archive, topic, stdout).
+    /// One `change` line (JSON without line feed), for targets that keep every change (archive, topic, webhook, stdout).
     Line(Bytes),
 }
 

@@ -160,6 +160,13 @@ codes! {
     HttpRequest = 2203, Command, "the request cannot be understood", "see /openapi.json";
     // 23xx: standard output
     StdoutClosed = 2301, HaltPipeline, "standard output cannot be written", "keep the program that reads it running, then start again: syncline run FILE";
+    // 24xx: webhooks
+    WebhookRefused = 2401, DeadLetter, "the receiver refuses the webhook", "see the receiver's own words, then syncline dlq redrive FILE";
+    WebhookMoved = 2402, DeadLetter, "the receiver sends the webhook elsewhere", "write the address it names into the connection, then syncline dlq redrive FILE";
+    WebhookDenied = 2403, Retry, "the receiver refuses the login", "correct the user, the password or the headers of the connection; it is tried again";
+    WebhookFailed = 2404, Retry, "the receiver fails", "see the receiver's log; it is tried again";
+    WebhookPlain = 2405, Warning, "webhooks travel without TLS", "write https:// in the connection";
+    WebhookUnsigned = 2406, Warning, "webhooks are not signed", "give the connection `secret_file:`";
 }
 
 impl Code {

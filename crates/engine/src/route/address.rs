@@ -17,7 +17,7 @@ pub(crate) enum Escape {
     Index,
     /// Paths: other bytes than `A-Z a-z 0-9 _ - .` as `%XX`.
     Path,
-    /// As paths, where `//` is usual.
+    /// The path of a URL, and its query: as paths, so that a value stays within its segment.
     Url,
     /// Redis keys: `{` and `}` as `%7B` and `%7D`, so that only the template makes a hash tag.
     Redis,
@@ -132,10 +132,40 @@ impl Rendering {
             return Err(refused("it is empty".to_owned()));
         }
         let segment = |segment: &str| matches!(segment, "" | "." | "..");
-        if self.escape == Escape::Path && text.split('/').any(segment) {
+        let bent = match self.escape {
+            Escape::Path => text.split('/').any(segment),
+            Escape::Url => {
+                let path = text.split('?').next().unwrap_or_default();
+                let path = path.strip_prefix('/').unwrap_or(path);
+                // A slash at the end is good where the template has it, not where a value is empty.
+                let path = path.strip_suffix('/').filter(|_| self.ends_with_slash()).unwrap_or(path);
+                if path.is_empty() { !self.ends_with_slash() } else { path.split('/').any(segment) }
+            }
+            _ => false,
+        };
+        if bent {
             return Err(refused(format!("{text:?} has an empty or a dotted part")));
         }
         Ok(())
+    }
+
+    /// Whether the template's own text before any `?` ends with a slash.
+    fn ends_with_slash(&self) -> bool {
+        let mut ends = false;
+        for piece in &self.pieces {
+            let Bound::Literal(text) = piece else {
+                ends = false;
+                continue;
+            };
+            let (path, query) = text.split_once('?').map_or((&**text, None), |(path, q)| (path, Some(q)));
+            if !path.is_empty() {
+                ends = path.ends_with('/');
+            }
+            if query.is_some() {
+                break;
+            }
+        }
+        ends
     }
 }
 

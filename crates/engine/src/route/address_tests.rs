@@ -26,6 +26,10 @@ fn values_are_escaped_for_their_place() {
     let cases = [
         ("a_{c0}", Escape::Index, "Ab c/é", "a_ab_20c_2f_c3_a9"),
         ("a/{c0}", Escape::Path, "../Ab c", "a/..%2FAb%20c"),
+        ("/a/{c0}", Escape::Url, "../b?c#d%2e", "/a/..%2Fb%3Fc%23d%252e"),
+        ("/a/{c0}/", Escape::Url, "é ", "/a/%C3%A9%20/"),
+        ("/?a={c0}", Escape::Url, "x&y=+", "/?a=x%26y%3D%2B"),
+        ("/{key}", Escape::Url, "", "/%25"),
         ("a:{c0}", Escape::Redis, "x{y}:é", "a:x%7By%7D:é"),
         ("{a:{c0}}", Escape::Redis, "{", "{a:%7B}"),
         ("t_{c0}", Escape::Word, "A b", "t_A_20b"),
@@ -44,7 +48,13 @@ fn values_are_escaped_for_their_place() {
 
 #[test]
 fn addresses_that_cannot_be_made_are_refused() {
-    let cases: [(&str, Escape, Value<'_>); 7] = [
+    let cases: [(&str, Escape, Value<'_>); 13] = [
+        ("/a/{c0}", Escape::Url, Value::Text("..")),
+        ("/a/.{c0}/b", Escape::Url, Value::Text(".")),
+        ("/a/{c0}/b", Escape::Url, Value::Text("")),
+        ("/a/{c0}", Escape::Url, Value::Text("")),
+        ("/{c0}?a=b", Escape::Url, Value::Text("")),
+        ("/{c0}", Escape::Url, Value::Null),
         ("a/{c0}", Escape::Path, Value::Text("..")),
         ("a/{c0}/b", Escape::Path, Value::Text("")),
         ("{c0}", Escape::Index, Value::Text("")),
@@ -105,6 +115,8 @@ proptest! {
         prop_assert!(index.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-.".contains(&b)));
         let path = render_with("p{c0}", Escape::Path, &values).unwrap();
         prop_assert!(path.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.%".contains(&b)));
+        let url = render_with("/u{c0}", Escape::Url, &values).unwrap();
+        prop_assert_eq!(&url[2..], &path[1..]);
         let key = render_with("k{c0}", Escape::Redis, &values).unwrap();
         let brace = key.contains(['{', '}']);
         prop_assert!(!brace);

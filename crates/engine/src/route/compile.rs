@@ -181,7 +181,9 @@ fn target(
         TargetKind::Stdout | TargetKind::Discard => (empty(), empty()),
         TargetKind::Cache => (empty(), bind(&spec.template, escape, braces)?),
         _ => {
-            let name = bind(&spec.template, escape, braces)?;
+            // Nothing behind the connection's own URL: it is the address of every row.
+            let bare = spec.kind == TargetKind::Webhook && spec.template.is_empty();
+            let name = if bare { empty() } else { bind(&spec.template, escape, braces)? };
             (name, bind(spec.id.as_deref().unwrap_or("{key}"), Escape::None, true)?)
         }
     };

@@ -192,6 +192,19 @@ fn lines_show_a_filtered_table_as_if_it_were_one() {
 }
 
 #[test]
+fn webhooks_are_lines_at_urls_that_may_be_empty() {
+    let to = |url| target("hook", TargetKind::Webhook, url);
+    let table = table(vec![route("shop.cases", vec![to(""), to("/cases/{title}?id={key}")])]);
+    let s = cases();
+    let shown = deliver(&table, vec![change(&s, Insert, None, Some(case(1, "a/b", "ok", 1)))]);
+    let line = shown[0].strip_prefix("/1 @20 ").unwrap();
+    assert!(line.starts_with("{\"table\":\"shop.cases\",\"op\":\"insert\""), "{line}");
+    assert_eq!(shown[1], format!("/cases/a%2Fb?id=1/1 @20 {line}"));
+    let refused = deliver(&table, vec![change(&s, Insert, None, Some(case(2, "..", "ok", 1)))]);
+    assert!(refused[1].contains("SYN-1508"), "{refused:?}");
+}
+
+#[test]
 fn a_value_that_does_not_fit_harms_its_row_only() {
     let mut spec = monthly();
     spec.transforms = vec![transform("title", TransformAction::Integer)];

@@ -151,6 +151,9 @@ fn check_target(route: &RouteSpec, target: &TargetSpec, add: Add<'_>) {
     if matches!(target.kind, TargetKind::Stdout | TargetKind::Discard) {
         return;
     }
+    if target.kind == TargetKind::Webhook && target.template.is_empty() {
+        return; // The connection's own URL.
+    }
     let word = target.kind.word();
     let (_, braces) = escape_of(target.kind);
     let mut dated = false;
@@ -209,12 +212,41 @@ fn bad_name(kind: TargetKind, template: &Template) -> Option<Error> {
             }
             None
         }
+        TargetKind::Webhook => {
+            let what = bent_url(template)?;
+            let fix = "write what follows the connection's URL, like /orders/{key}, or \"\" for nothing";
+            bad(Code::RouteTemplate, what, fix)
+        }
         TargetKind::Cache if template.as_str().trim_start_matches('{').starts_with("syncline:") => {
             let fix = "begin the key with another word";
             bad(Code::RouteReserved, "stands where Syncline keeps its own keys".to_owned(), fix)
         }
         _ => None,
     }
+}
+
+/// What keeps a template from being the end of a URL that every reader of URLs takes as it is written.
+fn bent_url(template: &Template) -> Option<String> {
+    let text = template.as_str();
+    if !text.starts_with('/') {
+        return Some("does not begin with `/`".to_owned());
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~!$&()*+,;=:@/?%".contains(c);
+    if let Some(c) = template.literals().flat_map(str::chars).find(|c| !plain(*c)) {
+        return Some(format!("holds {c:?}"));
+    }
+    let cut_short = |literal: &str| {
+        let escapes = literal.split('%').skip(1);
+        escapes.map(str::as_bytes).any(|e| e.len() < 2 || !e[..2].iter().all(u8::is_ascii_hexdigit))
+    };
+    if template.literals().any(cut_short) {
+        return Some("has a `%` without two hexadecimal digits behind it".to_owned());
+    }
+    let path = text.split('?').next().unwrap_or_default();
+    // Servers read an escaped dot as a dot.
+    let dotted = |part: &str| matches!(&*part.to_ascii_lowercase().replace("%2e", "."), "." | "..");
+    let bent = path.contains("//") || path.split('/').any(dotted);
+    bent.then(|| "has an empty or a dotted part".to_owned())
 }
 
 #[cfg(test)]

@@ -97,6 +97,24 @@ fn names_that_no_row_could_make_good_are_found() {
         let found = offline(route("shop.cases", vec![target]));
         assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
     }
+    let hook = |url: &str| target("hook", TargetKind::Webhook, url);
+    let cases = [
+        ("orders", "SYN-1502 url \"orders\" does not begin with `/`"),
+        ("{key}", "SYN-1502 url \"{key}\" does not begin with `/`"),
+        ("/a b", "SYN-1502 url \"/a b\" holds ' '"),
+        ("/a#b", "SYN-1502 url \"/a#b\" holds '#'"),
+        ("/a%2", "SYN-1502 url \"/a%2\" has a `%` without two hexadecimal digits behind it"),
+        ("/a//b", "SYN-1502 url \"/a//b\" has an empty or a dotted part"),
+        ("/a/../b", "SYN-1502 url \"/a/../b\" has an empty or a dotted part"),
+        ("/a/%2E./b", "SYN-1502 url \"/a/%2E./b\" has an empty or a dotted part"),
+    ];
+    for (url, expected) in cases {
+        let found = offline(route("shop.cases", vec![hook(url)]));
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    }
+    for url in ["", "/", "/a/", "/a/{key}?b={id}", "/{database}/{YYYY/MM}/~x%20y"] {
+        assert_eq!(offline(route("shop.cases", vec![hook(url)])), Vec::<String>::new());
+    }
     let dated_path = target("lake", TargetKind::Archive, "a/{YYYY-MM}");
     assert_eq!(offline(route("shop.cases", vec![dated_path])), Vec::<String>::new());
 }
