@@ -5,6 +5,8 @@
 pub mod archive;
 pub mod connection;
 pub mod console;
+#[cfg(feature = "search")]
+mod http;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 #[cfg(feature = "redis")]

@@ -5,14 +5,13 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use base64::Engine as _;
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Certificate, Identity, Method};
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use syncline_engine::error::{Code, Error, Result};
 
-use super::config::{Config, Login};
-use crate::connection::TlsOptions;
+use super::config::Config;
+use crate::http::{self, root_cause, tls_error};
 
 /// Larger answers are not read to their end.
 const MAX_REPLY: usize = 256 << 20;
@@ -49,22 +48,14 @@ pub(super) enum Payload {
 
 impl Client {
     pub(super) fn new(config: &Config) -> Result<Client> {
-        // Whoever comes first installs it; reqwest has no provider of its own here.
-        let _already = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .connect_timeout(config.connect_timeout)
             .timeout(config.request_timeout)
-            .pool_idle_timeout(IDLE)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .tcp_nodelay(true);
-        builder = match &config.tls {
-            Some(tls) => trust(builder, tls, &config.name)?,
-            // Without TLS the machine's certificates need not even exist.
-            None => builder.tls_certs_only([]),
-        };
+            .pool_idle_timeout(IDLE);
+        let mut builder = http::plain_or_tls(builder, config.tls.as_ref(), &config.name)?;
         if let Some(login) = &config.login {
-            builder = builder.default_headers(authorization(login, &config.name)?);
+            let value = login.authorization(&config.name)?;
+            builder = builder.default_headers(HeaderMap::from_iter([(AUTHORIZATION, value)]));
         }
         let http = builder.build().map_err(|e| tls_error(&config.name, &e))?;
         Ok(Client {
@@ -150,7 +141,7 @@ impl Client {
 
     fn broken(&self, host: &str, error: &reqwest::Error) -> Error {
         let why = root_cause(error);
-        if is_tls(error) && !self.answered.load(Ordering::Relaxed) {
+        if http::is_tls(error) && !self.answered.load(Ordering::Relaxed) {
             return tls_error(&self.name, error);
         }
         let (code, what) = if error.is_connect() {
@@ -181,66 +172,4 @@ fn gzip(body: &[u8]) -> Option<Bytes> {
     let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::fast());
     encoder.write_all(body).ok()?;
     encoder.finish().ok().map(Bytes::from)
-}
-
-fn authorization(login: &Login, name: &str) -> Result<HeaderMap> {
-    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", login.user, login.password));
-    let mut value = HeaderValue::from_str(&format!("Basic {pair}")).map_err(|_| {
-        Error::new(Code::ConfigBadValue, format!("connection {name}: unusable user or password"))
-    })?;
-    value.set_sensitive(true);
-    Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
-}
-
-fn trust(
-    mut builder: reqwest::ClientBuilder,
-    tls: &TlsOptions,
-    name: &str,
-) -> Result<reqwest::ClientBuilder> {
-    if let Some(file) = &tls.ca_file {
-        let authorities = Certificate::from_pem_bundle(&read(file, name)?);
-        builder = builder.tls_certs_merge(authorities.map_err(|e| tls_error(name, &e))?);
-    }
-    if let Some(file) = &tls.cert_file {
-        let mut pem = read(file, name)?;
-        if let Some(key) = &tls.key_file {
-            pem.push(b'\n');
-            pem.extend(read(key, name)?);
-        }
-        builder = builder.identity(Identity::from_pem(&pem).map_err(|e| tls_error(name, &e))?);
-    }
-    Ok(builder.tls_danger_accept_invalid_certs(tls.insecure))
-}
-
-fn read(file: &std::path::Path, name: &str) -> Result<Vec<u8>> {
-    std::fs::read(file).map_err(|e| {
-        Error::new(Code::Tls, format!("connection {name}: {} cannot be read", file.display())).cause(e)
-    })
-}
-
-fn tls_error(name: &str, error: &reqwest::Error) -> Error {
-    Error::new(Code::Tls, format!("{name}: the TLS connection cannot be made")).cause(root_cause(error))
-}
-
-/// The last of the chain says most, and never holds the URL.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut deepest: &dyn std::error::Error = error;
-    while let Some(next) = deepest.source() {
-        deepest = next;
-    }
-    deepest.to_string()
-}
-
-/// Whether a TLS handshake is why.
-fn is_tls(error: &reqwest::Error) -> bool {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if error.is::<rustls::Error>() {
-            return true;
-        }
-        // The TLS library's errors come wrapped in I/O errors, whose `source` passes over what they wrap.
-        let wrapped = error.downcast_ref::<std::io::Error>().and_then(|e| e.get_ref());
-        next = wrapped.map(|e| e as &(dyn std::error::Error + 'static)).or_else(|| error.source());
-    }
-    false
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use syncline_engine::error::{Code, Error, Result};
 
 use crate::connection::{ConnectionSpec, TlsOptions};
+use crate::http::Login;
 
 const DEFAULT_PORT: u16 = 9200;
 /// Enough to keep a small node busy; 20 MiB of bodies in flight at most.
@@ -30,13 +31,6 @@ pub(super) struct Config {
     pub lanes: usize,
     pub items: usize,
     pub bytes: usize,
-}
-
-/// User and password. Never printed.
-#[derive(Clone)]
-pub(super) struct Login {
-    pub user: String,
-    pub password: String,
 }
 
 impl Config {
@@ -68,7 +62,7 @@ impl Config {
         let compress = query.compress.unwrap_or_else(|| !hosts.iter().all(|h| is_loopback(h)));
         Ok(Config {
             name: connection.name.clone(),
-            login: read_login(login, options.password.as_deref()).map_err(|what| bad(&what))?,
+            login: Login::read(login, options.password.as_deref()).map_err(|what| bad(&what))?,
             hosts: hosts.iter().map(|h| base(scheme, h, prefix)).collect(),
             tls,
             compress,
@@ -133,43 +127,4 @@ fn base(scheme: &str, host: &str, prefix: &str) -> String {
 
 fn is_loopback(host: &str) -> bool {
     host.starts_with("127.") || host.starts_with("localhost:") || host.starts_with("[::1]:")
-}
-
-fn read_login(text: Option<&str>, password: Option<&str>) -> std::result::Result<Option<Login>, String> {
-    let (user, in_url) = match text {
-        Some(text) => text.split_once(':').map_or((text, None), |(user, p)| (user, Some(p))),
-        None => ("", None),
-    };
-    let password = match (password, in_url) {
-        (Some(password), _) => password.to_owned(),
-        (None, Some(encoded)) => decode(encoded),
-        (None, None) => String::new(),
-    };
-    match (user, password.is_empty()) {
-        ("", true) => Ok(None),
-        ("", false) => Err("there is a password but no user".into()),
-        (user, _) => Ok(Some(Login { user: decode(user), password })),
-    }
-}
-
-/// Percent-decoding; what is not a valid escape stays as it is.
-fn decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let digits = bytes.get(at + 1..at + 3).filter(|d| d.iter().all(u8::is_ascii_hexdigit));
-        let escaped = digits.and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 16).ok());
-        match (byte, escaped) {
-            (b'%', Some(value)) => {
-                out.push(value);
-                at += 3;
-            }
-            _ => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8(out).unwrap_or_else(|_| text.to_owned())
 }
