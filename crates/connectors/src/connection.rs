@@ -32,6 +32,12 @@ pub struct ConnectionOptions {
     pub batch_items: Option<usize>,
     /// Bytes per request at most; `None`: the connector's default.
     pub batch_bytes: Option<usize>,
+    /// Secrets that sign webhooks, with white space between them; `None`: not signed.
+    pub secret: Option<String>,
+    /// Headers of every webhook: name and value. Values may be secret.
+    pub headers: Vec<(String, String)>,
+    /// Webhooks in flight at once; `None`: the connector's default.
+    pub requests: Option<usize>,
 }
 
 impl Default for ConnectionOptions {
@@ -44,6 +50,9 @@ impl Default for ConnectionOptions {
             lanes: None,
             batch_items: None,
             batch_bytes: None,
+            secret: None,
+            headers: Vec::new(),
+            requests: None,
         }
     }
 }

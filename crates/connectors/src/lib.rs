@@ -5,7 +5,7 @@
 pub mod archive;
 pub mod connection;
 pub mod console;
-#[cfg(feature = "search")]
+#[cfg(any(feature = "search", feature = "webhook"))]
 mod http;
 #[cfg(feature = "mysql")]
 pub mod mysql;
@@ -18,3 +18,5 @@ pub mod search;
 pub mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(feature = "webhook")]
+pub mod webhook;

@@ -96,8 +96,8 @@ const SCHEMES: &[(&str, &[(Role, bool)])] = &[
     ("postgres", &[(TABLE, false), (Role::Source, false)]),
     ("kafka", &[(Role::Source, false), (MESSAGE, false)]),
     ("mongodb", &[(DOCUMENT, false), (Role::Source, false)]),
-    ("http", &[(WEBHOOK, false)]),
-    ("https", &[(WEBHOOK, false)]),
+    ("http", &[(WEBHOOK, true)]),
+    ("https", &[(WEBHOOK, true)]),
 ];
 
 /// Features, and whether they are part of this binary.
@@ -108,6 +108,7 @@ const FEATURES: &[(&str, bool)] = &[
     ("redis", cfg!(feature = "redis")),
     ("archive", cfg!(feature = "archive")),
     ("s3", cfg!(feature = "s3")),
+    ("webhook", cfg!(feature = "webhook")),
 ];
 
 fn built_in(feature: &str) -> bool {
@@ -157,7 +158,18 @@ pub fn sink(
         }
         #[cfg(feature = "sqlite")]
         "sqlite" => Ok(Arc::new(crate::sqlite::sink::SqliteSink::new(connection, kinds)?)),
+        #[cfg(feature = "webhook")]
+        "http" | "https" => Ok(Arc::new(crate::webhook::sink(connection, pipeline)?)),
         _ => Err(no_sink(connection)),
+    }
+}
+
+/// What can be said about a connection without its peer. The others are read when their source or sink is built.
+pub fn lint(connection: &ConnectionSpec) -> Result<()> {
+    match connection.scheme() {
+        #[cfg(feature = "webhook")]
+        "http" | "https" => crate::webhook::lint(connection),
+        _ => Ok(()),
     }
 }
 
@@ -221,6 +233,7 @@ fn feature_of(scheme: &str) -> Option<&'static str> {
         "sqlite" => "sqlite",
         "elasticsearch" | "opensearch" => "search",
         "mysql" => "mysql",
+        "http" | "https" => "webhook",
         _ => return None,
     })
 }
