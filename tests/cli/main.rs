@@ -8,6 +8,9 @@ mod exits;
 mod http;
 mod lint;
 mod reading;
+#[path = "../receiver/mod.rs"]
+mod receiver;
 mod run;
 mod stage;
 mod tap;
+mod webhook;

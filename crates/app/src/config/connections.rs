@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use syncline_connectors::connection::{ConnectionOptions, ConnectionSpec, TlsOptions};
-use syncline_connectors::registry::{Role, supports};
+use syncline_connectors::registry::{self, Role, supports};
 use syncline_engine::error::{Code, Error, Place};
 
 use super::read::{At, Reader, Section, suggest};
-use super::yaml::{Content, Node};
+use super::yaml::{Content, Key, Node};
 
 /// Connections by name, with the places of their names.
 pub(crate) type Connections = BTreeMap<String, (ConnectionSpec, Place)>;
@@ -25,7 +25,11 @@ pub(crate) fn read(reader: &Reader, node: &Node, folder: &Path) -> Connections {
         }
         if let Some((url, options)) = one(reader, value, &key.text, folder) {
             let url = absolute(&url, folder);
-            all.insert(key.text.clone(), (ConnectionSpec { name: key.text.clone(), url, options }, place));
+            let connection = ConnectionSpec { name: key.text.clone(), url, options };
+            if let Err(error) = registry::lint(&connection) {
+                reader.note(error.at(reader.place(value.line, value.column)));
+            }
+            all.insert(key.text.clone(), (connection, place));
         }
     }
     all
@@ -40,6 +44,9 @@ fn one(reader: &Reader, node: &Node, name: &str, folder: &Path) -> Option<(Strin
     let mut section = reader.section(node, &path)?;
     let url = section.needed("url");
     let options = options(&mut section, folder);
+    if let Some(url) = &url {
+        fitting(&mut section, &url.value);
+    }
     section.finish();
     checked(reader, node, url?.value).map(|url| (url, options))
 }
@@ -63,19 +70,70 @@ fn options(section: &mut Section<'_>, folder: &Path) -> ConnectionOptions {
         lanes: section.number("lanes", 1, 64).map(many),
         batch_items: section.number("batch_items", 1, 1_000_000).map(many),
         batch_bytes: section.size("batch_bytes"),
+        secret: secret(section, folder),
+        headers: headers(section),
+        requests: section.number("requests", 1, 256).map(many),
+    }
+}
+
+/// Notes options that do nothing for this URL's scheme.
+fn fitting(section: &mut Section<'_>, url: &str) {
+    let webhook = matches!(url.split_once(':'), Some(("http" | "https", _)));
+    let wrong = |section: &mut Section<'_>, key: &'static str, fix: &str| {
+        let Some(node) = section.get(key) else { return };
+        let place = section.reader.place(node.line, node.column);
+        let text = format!("{}: `{key}` does not go with this kind of connection", section.name);
+        section.reader.note(Error::new(Code::ConfigConflict, text).fix(fix).at(place));
+    };
+    if webhook {
+        wrong(section, "lanes", "write `requests`");
+        return;
+    }
+    for key in ["secret", "secret_file", "headers", "requests"] {
+        wrong(section, key, "remove it: it is for webhooks, which are http:// or https://");
     }
 }
 
 fn password(section: &mut Section<'_>, folder: &Path) -> Option<String> {
     let file = section.text("password_file")?;
+    let text = contents(section, &file, "password", folder)?;
+    Some(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn secret(section: &mut Section<'_>, folder: &Path) -> Option<String> {
+    match (section.text("secret"), section.text("secret_file")) {
+        (Some(_), Some(file)) => {
+            let text = format!("{} has `secret` and `secret_file`", section.name);
+            section.reader.note(Error::new(Code::ConfigConflict, text).at(file.place));
+            None
+        }
+        (Some(secret), None) => Some(secret.value),
+        (None, Some(file)) => contents(section, &file, "secret", folder),
+        (None, None) => None,
+    }
+}
+
+/// The text of a file that holds a secret. `what`: which one, for messages.
+fn contents(section: &Section<'_>, file: &At<String>, what: &str, folder: &Path) -> Option<String> {
     match std::fs::read_to_string(folder.join(&file.value)) {
-        Ok(text) => Some(text.trim_end_matches(['\r', '\n']).to_owned()),
+        Ok(text) => Some(text),
         Err(error) => {
-            let text = format!("the password file {} cannot be read", file.value);
-            section.reader.note(Error::new(Code::ConfigFile, text).cause(error).at(file.place));
+            let text = format!("the {what} file {} cannot be read", file.value);
+            section.reader.note(Error::new(Code::ConfigFile, text).cause(error).at(file.place.clone()));
             None
         }
     }
+}
+
+fn headers(section: &mut Section<'_>) -> Vec<(String, String)> {
+    let Some(node) = section.get("headers") else { return Vec::new() };
+    let name = format!("{}.headers", section.name);
+    let Some(inside) = section.reader.section(node, &name) else { return Vec::new() };
+    let value = |(key, node): &(Key, Node)| {
+        let value = inside.reader.text(node, &format!("{name}.{}", key.text))?;
+        Some((key.text.to_string(), value.value))
+    };
+    inside.entries.iter().filter_map(value).collect()
 }
 
 fn tls(section: &Section<'_>, node: &Node, folder: &Path) -> Option<TlsOptions> {

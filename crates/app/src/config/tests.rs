@@ -144,6 +144,36 @@ entities: { user: {} }
 }
 
 #[test]
+fn webhooks_have_options_of_their_own() {
+    let text = |hook: &str| {
+        let hook = format!("  hook: {hook}\npipelines:");
+        let target = r#"to: [{ connection: hook, url: "/orders/{key}" }, { connection: hook, url: "" }, "#;
+        SMALL.trim_start().replace("pipelines:", &hook).replace("to: [", target)
+    };
+    let config = good(&text(
+        "{ url: 'https://h/in', secret: whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX, headers: { x-a: 1, X-B: two }, requests: 3 }",
+    ));
+    let options = &config.connections["hook"].options;
+    assert_eq!(options.headers, [("x-a".to_owned(), "1".to_owned()), ("X-B".to_owned(), "two".to_owned())]);
+    assert_eq!((options.requests, options.secret.is_some()), (Some(3), true));
+    let targets = &config.pipelines[0].routes[0].targets;
+    assert_eq!((targets[0].kind, targets[1].template.as_str()), (TargetKind::Webhook, ""));
+    for (hook, expected) in [
+        ("http://h/in?a=b", "3:9: SYN-1003: connection hook: the URL has a query"),
+        ("{ url: 'http://h', secret: '' }", "SYN-1003: connection hook: the secret is empty"),
+        ("{ url: 'http://h', secret_file: nowhere }", "SYN-1008: the secret file nowhere cannot be read"),
+        ("{ url: 'http://h', secret: a, secret_file: b }", "SYN-1007: connections.hook has `secret` and"),
+        ("{ url: 'http://h', headers: [a] }", "SYN-1003: connections.hook.headers must be a map"),
+        ("{ url: 'http://h', requests: 0 }", "SYN-1003: connections.hook.requests must be a whole number"),
+        ("{ url: 'http://h', lanes: 2 }", "SYN-1007: connections.hook: `lanes` does not go with this kind"),
+        ("{ url: 'redis://h', requests: 2 }", "SYN-1007: connections.hook: `requests` does not go with"),
+    ] {
+        let errors = bad(&text(hook)).join("\n");
+        assert!(errors.contains(expected), "{expected} is not among\n{errors}");
+    }
+}
+
+#[test]
 fn broken_yaml_is_one_error_with_its_place() {
     assert_eq!(bad("version: 1\nversion: 1\n").len(), 1);
     assert!(bad("a: [1, 2\nb: 3")[0].starts_with("f.yaml:"));
