@@ -55,9 +55,15 @@ pub(crate) async fn run(port: Arc<Port>, mut queue: mpsc::Receiver<Vec<Item>>) {
             pending = coalesce(&port, pending);
         }
         let batch = cut(&mut pending, &limits, backoff.failures());
+        let sent = batch.len();
         match deliver(&port, batch).await {
             Ok(again) if again.is_empty() => backoff.reset(),
             Ok(again) => {
+                // With one lane for all, what waits must not make the others wait longer: only a call that finished
+                // nothing speaks against the target.
+                if !limits.coalesce && again.len() < sent {
+                    backoff.reset();
+                }
                 pending.splice(0..0, again);
                 tokio::time::sleep(backoff.next()).await;
             }
