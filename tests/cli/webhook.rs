@@ -58,7 +58,7 @@ fn by_row(got: &[Got]) -> BTreeMap<String, Vec<String>> {
 fn every_change_of_a_row_arrives_in_order_through_kills() {
     // Slow enough that kills find requests in flight; some messages fail at first.
     let receiver = Receiver::start(|got| {
-        let fails = got.attempt == 1 && got.id.ends_with(['0', '7']);
+        let fails = got.attempt == 1 && name(got).ends_with('7');
         say(if fails { 500 } else { 200 }).after(Duration::from_millis(4))
     });
     let stage = stage(&receiver);
@@ -91,6 +91,25 @@ fn every_change_of_a_row_arrives_in_order_through_kills() {
     let table = &stage.status()["pipelines"][0]["tables"][0];
     let count = |name: &str| table[name].as_i64().unwrap();
     assert_eq!((count("accepted"), count("dead"), count("in_flight")), (count("applied"), 0, 0), "{table}");
+}
+
+#[test]
+fn a_row_that_fails_for_ever_does_not_stop_the_others() {
+    let receiver = Receiver::start(|got| say(if got.path.ends_with("/1") { 500 } else { 200 }));
+    let stage = stage(&receiver);
+    let mut running = stage.start(&["run", "shop.yaml"]);
+    let arrived = || by_row(&receiver.taken());
+    stage.wait("the other two rows", || arrived().len() == 2);
+    for n in 0..10 {
+        stage.sql(&format!("UPDATE things SET name = '{n}'"));
+    }
+    // Far less than ten times the longest pause between tries.
+    let began = std::time::Instant::now();
+    stage.wait("their updates", || arrived().values().all(|changes| changes.len() == 11));
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert!(!arrived().contains_key("/in/things/1"));
+    assert_eq!(stage.status()["pipelines"][0]["sinks"][0]["error"]["code"], "SYN-2404");
+    running.send("KILL");
 }
 
 #[test]

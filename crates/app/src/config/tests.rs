@@ -159,7 +159,7 @@ fn webhooks_have_options_of_their_own() {
     let targets = &config.pipelines[0].routes[0].targets;
     assert_eq!((targets[0].kind, targets[1].template.as_str()), (TargetKind::Webhook, ""));
     for (hook, expected) in [
-        ("http://h/in?a=b", "3:9: SYN-1003: connection hook: the URL has a query"),
+        ("http://h/in?a=b", "f.yaml:5:9: SYN-1003: connection hook: the URL has a query"),
         ("{ url: 'http://h', secret: '' }", "SYN-1003: connection hook: the secret is empty"),
         ("{ url: 'http://h', secret_file: nowhere }", "SYN-1008: the secret file nowhere cannot be read"),
         ("{ url: 'http://h', secret: a, secret_file: b }", "SYN-1007: connections.hook has `secret` and"),

@@ -17,7 +17,7 @@ use super::answer::Meaning;
 use super::client::{Client, Stamp};
 use super::config::Config;
 use super::message::Message;
-use super::pause::Pause;
+use super::pause::{Holds, Pause};
 
 /// The sink of one receiver for one pipeline.
 pub struct WebhookSink {
@@ -25,6 +25,7 @@ pub struct WebhookSink {
     client: Client,
     pipeline: String,
     pause: Pause,
+    holds: Holds,
 }
 
 /// What the tasks of one call tell each other: why nothing more is to be sent, if so.
@@ -45,7 +46,8 @@ impl WebhookSink {
     /// Connects to nothing yet. `pipeline`: its name, which is part of every message's id.
     pub(super) fn new(config: Config, pipeline: &str) -> Result<WebhookSink> {
         let client = Client::new(&config)?;
-        Ok(WebhookSink { config, client, pipeline: pipeline.to_owned(), pause: Pause::default() })
+        let (pause, holds) = (Pause::default(), Holds::default());
+        Ok(WebhookSink { config, client, pipeline: pipeline.to_owned(), pause, holds })
     }
 
     /// Why nothing may be sent now.
@@ -62,7 +64,7 @@ impl WebhookSink {
         deliveries: &[Delivery],
         indices: Vec<usize>,
     ) -> Result<Vec<(usize, Outcome)>> {
-        let mut held = None;
+        let mut held = indices.first().and_then(|first| self.holds.holds(&deliveries[*first].address));
         let mut outcomes = Vec::with_capacity(indices.len());
         for index in indices {
             let outcome = match held.clone().or_else(|| round.ended()) {
@@ -95,19 +97,22 @@ impl WebhookSink {
                 return Ok(Outcome::Retry(error));
             }
         };
-        Ok(match answer.meaning(&self.config.name, &self.config.hidden) {
-            Meaning::Taken => Outcome::Applied,
-            Meaning::Refused(error) => Outcome::Refused(error),
-            Meaning::Later { error, everyone } => {
-                if let Some(wait) = answer.wait {
-                    self.pause.begin(wait);
-                }
-                if everyone {
-                    round.end(&error);
-                }
-                Outcome::Retry(error)
-            }
-        })
+        let meaning = answer.meaning(&self.config.name, &self.config.hidden);
+        let Meaning::Later { error, everyone } = meaning else {
+            self.holds.ended(&delivery.address);
+            return Ok(match meaning {
+                Meaning::Refused(error) => Outcome::Refused(error),
+                _ => Outcome::Applied,
+            });
+        };
+        if let Some(wait) = answer.wait {
+            self.pause.begin(wait);
+        }
+        match everyone {
+            true => round.end(&error),
+            false => self.holds.failed(&delivery.address, &error),
+        }
+        Ok(Outcome::Retry(error))
     }
 }
 

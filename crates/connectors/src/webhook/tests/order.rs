@@ -72,8 +72,27 @@ async fn what_follows_a_retry_waits_and_other_addresses_go_on() {
     assert_eq!(code(&outcomes[7]), Code::WebhookFailed);
     assert_eq!(by_path(receiver.taken())["/orders/1"], [1]);
     let rest: Vec<Delivery> = again.iter().map(|n| deliveries[*n].clone()).collect();
+    let requests = receiver.got().len();
+    assert_eq!(words(&apply(&sink, &rest).await), ["retry"; 3], "not at once");
+    assert_eq!(receiver.got().len(), requests);
+    tokio::time::sleep(Duration::from_millis(60)).await;
     assert_eq!(words(&apply(&sink, &rest).await), ["applied"; 3]);
     assert_eq!(by_path(receiver.taken())["/orders/1"], [1, 4, 7, 10]);
+}
+
+#[tokio::test]
+async fn an_address_that_fails_is_asked_less_and_less() {
+    let receiver = Receiver::start(|got| say(if got.attempt < 4 { 500 } else { 200 }));
+    let sink = sink_to(&receiver);
+    let deliveries = [change("/orders/1", "1", 1)];
+    while words(&apply(&sink, &deliveries).await) != ["applied"] {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let times: Vec<_> = receiver.got().iter().map(|got| got.at).collect();
+    let gaps: Vec<Duration> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let least = [45, 95, 195].map(Duration::from_millis);
+    assert!(gaps.len() == 3 && gaps.iter().zip(least).all(|(gap, least)| *gap >= least), "{gaps:?}");
+    assert_eq!(words(&apply(&sink, &[change("/orders/1", "1", 2)]).await), ["retry"], "it begins anew");
 }
 
 #[tokio::test]
