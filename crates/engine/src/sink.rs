@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::mpsc;
 
 use crate::change::{CaptureBatch, Change};
 use crate::error::{Error, Result};
-use crate::route::TargetPlan;
+use crate::route::{Scope, TargetPlan};
 use crate::schema::TableSchema;
 use crate::version::Version;
 
@@ -83,6 +84,15 @@ pub enum Outcome {
     Refused(Error),
 }
 
+/// A document that a target holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Where.
+    pub address: Address,
+    /// As of when; zero where the target does not tell, for example because somebody else wrote it.
+    pub version: Version,
+}
+
 /// How the engine feeds a sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feeding {
@@ -128,6 +138,12 @@ pub trait Sink: Send + Sync {
 
     /// Makes everything that was answered `Applied` durable and releases what is held; called at a clean stop.
     async fn close(&self) -> Result<()>;
+
+    /// Hands over, page by page and in any order, every document that the target holds for the scope's target and below
+    /// a version; some that [`Scope::holds`] denies or that are newer may be among them, and one may come twice. What is
+    /// written or deleted meanwhile may be missing. Tombstones are not documents. Stops early, without an error, when
+    /// nobody takes pages any more. Targets that keep lines hold nothing that is read back this way.
+    async fn scan(&self, scope: &Scope, below: Version, pages: &mpsc::Sender<Vec<Held>>) -> Result<()>;
 
     /// The stored canonical document at an address, or `None`. For `get`, redrive tests and verify.
     async fn read(&self, plan: &TargetPlan, address: &Address) -> Result<Option<Bytes>>;

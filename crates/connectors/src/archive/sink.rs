@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use syncline_engine::change::Operation;
 use syncline_engine::error::{Code, Error, Result};
-use syncline_engine::route::TargetPlan;
+use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
-use syncline_engine::sink::{Address, Body, Delivery, Feeding, Outcome, Sink};
-use tokio::sync::Mutex;
+use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Outcome, Sink};
+use syncline_engine::version::Version;
+use tokio::sync::{Mutex, mpsc};
 
 use super::manifest::Manifest;
 use super::segment::Lines;
@@ -121,6 +122,11 @@ impl Sink for ArchiveSink {
     async fn close(&self) -> Result<()> {
         self.state.lock().await.writer = None;
         self.store.unlock().await;
+        Ok(())
+    }
+
+    /// An archive keeps lines.
+    async fn scan(&self, _scope: &Scope, _below: Version, _pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
         Ok(())
     }
 

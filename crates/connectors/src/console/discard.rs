@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use syncline_engine::error::{Error, Result};
-use syncline_engine::route::TargetPlan;
+use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
-use syncline_engine::sink::{Address, Delivery, Feeding, Outcome, Sink};
+use syncline_engine::sink::{Address, Delivery, Feeding, Held, Outcome, Sink};
+use syncline_engine::version::Version;
+use tokio::sync::mpsc;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{FEEDING, line};
@@ -87,6 +89,11 @@ impl Sink for DiscardSink {
     async fn close(&self) -> Result<()> {
         // Nothing depends on these words, and there is nowhere left to complain to.
         let _ = writeln!(std::io::stderr().lock(), "{}", self.digest());
+        Ok(())
+    }
+
+    /// Nothing is held.
+    async fn scan(&self, _scope: &Scope, _below: Version, _pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
         Ok(())
     }
 

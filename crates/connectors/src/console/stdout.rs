@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use syncline_engine::error::{Code, Error, Result};
-use syncline_engine::route::TargetPlan;
+use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
-use syncline_engine::sink::{Address, Delivery, Feeding, Outcome, Sink};
+use syncline_engine::sink::{Address, Delivery, Feeding, Held, Outcome, Sink};
+use syncline_engine::version::Version;
+use tokio::sync::mpsc;
 
 use super::{FEEDING, line};
 
@@ -77,6 +79,11 @@ impl Sink for StdoutSink {
     }
 
     async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// What was printed is gone.
+    async fn scan(&self, _scope: &Scope, _below: Version, _pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
         Ok(())
     }
 

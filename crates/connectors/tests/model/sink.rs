@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use syncline_engine::error::{Code, Error, Result};
-use syncline_engine::route::TargetPlan;
+use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
-use syncline_engine::sink::{Address, Body, Delivery, Feeding, Outcome, Sink};
+use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Outcome, Sink};
 use syncline_engine::version::Version;
+use tokio::sync::mpsc;
 
 use crate::dice::Dice;
 
@@ -63,6 +64,17 @@ impl Sink for FlakySink {
     }
 
     async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn scan(&self, _scope: &Scope, below: Version, pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
+        let store = self.store.lock().unwrap().clone();
+        let held = store.iter().filter(|(_, (version, text))| text.is_some() && *version < below);
+        let held = held.map(|(id, (version, _))| Held {
+            address: Address { target: "items".into(), id: id.as_str().into() },
+            version: *version,
+        });
+        let _gone = pages.send(held.collect()).await;
         Ok(())
     }
 

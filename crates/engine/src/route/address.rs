@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::error::{Code, Error, Result};
 use crate::route::cells::{Cells, Class};
+use crate::route::overlap::Shape;
 use crate::route::template::{DatePiece, Name, Piece, Template};
 use crate::schema::TableSchema;
 
@@ -91,6 +92,20 @@ impl Rendering {
             text.push_str(literal);
         }
         Some(text)
+    }
+
+    /// What its texts look like. A key may hold anything, another value neither `:` nor `/`.
+    pub fn shape(&self) -> Vec<Shape> {
+        let mut shape = Vec::new();
+        for piece in &self.pieces {
+            match piece {
+                Bound::Literal(text) => shape.extend(text.chars().map(Shape::Char)),
+                Bound::Column { .. } => shape.push(Shape::Word),
+                Bound::Key { .. } => shape.push(Shape::Any),
+                Bound::Date(parts) => parts.iter().for_each(|part| part.add_to(&mut shape)),
+            }
+        }
+        shape
     }
 
     /// Whether it is nothing but the key.

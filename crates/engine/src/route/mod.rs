@@ -26,6 +26,7 @@ mod project;
 mod reserved;
 mod routed;
 mod router;
+mod scope;
 pub mod spec;
 pub mod template;
 mod transform;
@@ -52,6 +53,7 @@ pub use project::Missing;
 pub use reserved::{reserved, reserved_fields};
 pub use routed::{Deliveries, Routed};
 pub use router::{LetterTexts, NO_ROUTE, RouteTable};
+pub use scope::Scope;
 pub use spec::*;
 
 /// A route's target as sinks see it.

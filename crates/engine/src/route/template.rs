@@ -39,6 +39,17 @@ pub(crate) enum DatePiece {
     Separator(char),
 }
 
+impl DatePiece {
+    /// What it looks like.
+    pub(crate) fn add_to(self, shape: &mut Vec<Shape>) {
+        match self {
+            DatePiece::Separator(c) => shape.push(Shape::Char(c)),
+            DatePiece::Year => shape.extend([Shape::Digit; 4]),
+            DatePiece::Month | DatePiece::Day | DatePiece::Hour => shape.extend([Shape::Digit; 2]),
+        }
+    }
+}
+
 impl Template {
     /// Reads a template. A brace that begins no placeholder stands for itself but must be closed again, so that
     /// `{user:{id}}` makes a hash tag; `braces` says whether the target's names may hold any.
@@ -117,15 +128,7 @@ impl Template {
                 Piece::Field { name: Name::Key, .. } => shape.push(Shape::Any),
                 Piece::Field { name: Name::Database, .. } => shape.extend(database),
                 Piece::Field { name: Name::Table, .. } => shape.extend(table),
-                Piece::Date(parts) => {
-                    for part in parts {
-                        match part {
-                            DatePiece::Separator(c) => shape.push(Shape::Char(*c)),
-                            DatePiece::Year => shape.extend([Shape::Digit; 4]),
-                            _ => shape.extend([Shape::Digit; 2]),
-                        }
-                    }
-                }
+                Piece::Date(parts) => parts.iter().for_each(|part| part.add_to(&mut shape)),
             }
         }
         shape
