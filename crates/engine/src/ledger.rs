@@ -75,8 +75,27 @@ pub struct BackfillTable {
     pub estimate: u64,
     /// All chunks are planned.
     pub planned: bool,
+    /// Once they are done, what the targets hold of the table below this version has no row any more and is deleted:
+    /// the run heals a gap, or the table was emptied.
+    pub sweep: Option<Version>,
     /// All chunks are done at all sinks, or it was cancelled.
     pub finished: bool,
+}
+
+impl BackfillTable {
+    /// Nothing of it is planned yet, and nobody is named to read for.
+    pub fn new(run: i64, table: String) -> BackfillTable {
+        BackfillTable {
+            run,
+            table,
+            sinks: Vec::new(),
+            last: None,
+            estimate: 0,
+            planned: false,
+            sweep: None,
+            finished: false,
+        }
+    }
 }
 
 /// Everything that becomes durable together with a checkpoint.
@@ -118,6 +137,15 @@ pub struct TableRecord {
     pub state: TableState,
     /// The error as JSON (shape `error`), for a halted table.
     pub error: Option<serde_json::Value>,
+    /// No target holds a higher version of a halted table: its gap begins below. Zero if nothing was captured yet.
+    pub at: Version,
+}
+
+impl TableRecord {
+    /// A state that needs no more to be said.
+    pub fn new(state: TableState) -> TableRecord {
+        TableRecord { state, error: None, at: Version::ZERO }
+    }
 }
 
 /// See SURFACE `status`.

@@ -48,6 +48,11 @@ impl Version {
         (raw <= Self::MAX.0).then_some(Version(raw))
     }
 
+    /// The highest version below this one; zero has none.
+    pub fn previous(self) -> Version {
+        Version(self.0.saturating_sub(1))
+    }
+
     /// Reads the 19 digits of [`fmt::Display`] (shorter digit strings are taken too).
     pub fn parse(text: &str) -> Option<Version> {
         text.bytes()

@@ -92,7 +92,7 @@ impl Shop {
     /// Notes in the ledger what the engine would note.
     pub async fn note(&self, tape: &Tape) {
         for table in &tape.halts {
-            let record = TableRecord { state: TableState::Halted, error: None };
+            let record = TableRecord::new(TableState::Halted);
             self.ledger.set_table(&self.spec.name, table, &record).await.unwrap();
         }
     }

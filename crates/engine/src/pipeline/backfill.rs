@@ -15,6 +15,7 @@ use super::capture::{Accepted, Purpose, Request};
 use super::control::{Control, Wish};
 use super::phase::Phase;
 use super::progress::Progress;
+use super::sweep::sweep;
 use super::verdict::{Verdict, verdict};
 use crate::error::{Code, Error, Result};
 use crate::ledger::{BackfillTable, Chunk, ChunkKey};
@@ -105,19 +106,23 @@ impl Backfill {
     /// One table from its first unfinished chunk to its last.
     async fn table(&self, mut plan: BackfillTable, schema: Option<Arc<TableSchema>>) -> Result<()> {
         let name = self.shared.spec.name.clone();
+        let sinks = self.shared.sink_indices(&plan.sinks);
         let key = schema.as_ref().and_then(|schema| self.shared.routes.key_columns(schema));
         let (Some(schema), Some(key)) = (schema, key) else {
+            // The table is gone; what it has left behind may still have to go.
+            if let Some(below) = plan.sweep {
+                sweep(&self.shared, &plan, &sinks, below).await?;
+            }
             plan.finished = true;
             return self.shared.ledger.set_backfill(&name, &plan).await;
         };
-        if plan.last.is_none() {
+        if plan.last.is_none() && !plan.planned {
             match self.reader.extent(&schema, &key).await? {
                 Some(extent) => (plan.last, plan.estimate) = (Some(extent.last), extent.rows),
                 None => plan.planned = true,
             }
             self.shared.ledger.set_backfill(&name, &plan).await?;
         }
-        let sinks = self.shared.sink_indices(&plan.sinks);
         let progress = self.shared.backfills.table(&plan);
         let mut table = Table { schema, key, sinks: Arc::new(sinks), progress, plan };
         self.chunks(&mut table).await?;
@@ -125,9 +130,19 @@ impl Backfill {
             return Ok(());
         }
         self.wait_durable(&table).await;
-        if self.shared.tracker.any_abandoned(&table.sinks)
-            && !table.progress.cancelled.load(Ordering::Relaxed)
-        {
+        let cancelled = table.progress.cancelled.load(Ordering::Relaxed);
+        match table.plan.sweep {
+            Some(_) if cancelled => {
+                let table = &table.plan.table;
+                tracing::warn!(table, "cancelled: what is gone at the source stays in the targets");
+            }
+            Some(below) => {
+                sweep(&self.shared, &table.plan, &table.sinks, below).await?;
+                self.wait_durable(&table).await;
+            }
+            None => {}
+        }
+        if self.shared.tracker.any_abandoned(&table.sinks) && !cancelled {
             // What a halted sink lacks of the table is read again when it is back.
             tracing::warn!(table = table.plan.table, "backfill done but for a target that has halted");
             return Ok(());

@@ -26,6 +26,8 @@ pub(crate) enum Request {
     Rows { window: u64, key: Vec<usize>, rows: ReadRows, purpose: Purpose, reply: oneshot::Sender<Accepted> },
     /// The read failed.
     Close { window: u64 },
+    /// To be handed to the dispatcher, behind what was captured so far.
+    Pass(Work),
 }
 
 /// What the rows are for.
@@ -177,6 +179,7 @@ impl Capture {
                 }
             }
             Request::Close { window } => drop(self.windows.close(window)),
+            Request::Pass(work) => return Ok(self.work.send(work).await.is_ok()),
             Request::Rows { window, key, rows, purpose, reply } => {
                 self.held.push(Held { window, key, rows, purpose, reply });
                 if !self.open_transaction {
@@ -263,6 +266,7 @@ impl Capture {
     }
 
     async fn table(&mut self, event: TableEvent, position: Position) -> Result<()> {
+        let at = position.version;
         self.position = Some(position);
         let table = match &event {
             TableEvent::Appeared(schema)
@@ -271,7 +275,7 @@ impl Capture {
             TableEvent::Dropped { table } | TableEvent::Halted { table, .. } => Arc::clone(table),
         };
         self.windows.void_table(&table);
-        self.shared.table_event(event).await
+        self.shared.table_event(event, at).await
     }
 }
 

@@ -14,7 +14,7 @@ use super::verdict::{Verdict, verdict};
 use crate::change::{CaptureBatch, Operation};
 use crate::error::{Error, Kind, Result};
 use crate::route::{Deliveries, Routed};
-use crate::sink::Counted;
+use crate::sink::{Counted, Delivery};
 use crate::version::Version;
 
 /// What capture hands on, in order.
@@ -25,6 +25,8 @@ pub(crate) enum Work {
     Restart,
     /// Rows of a chunk.
     Chunk { batch: CaptureBatch, chunk: Arc<ExpectedChunk>, last: bool },
+    /// Deliveries of a sweep, for one sink; they belong to the chunk.
+    Sweep { sink: usize, deliveries: Vec<Delivery>, chunk: Arc<ExpectedChunk>, last: bool },
     /// A parked row, read again, for the sink that refused it; `Absent` at the address if the batch has no row.
     Redrive { batch: CaptureBatch, sink: usize, ticket: Arc<Ticket> },
 }
@@ -66,13 +68,28 @@ impl Dispatcher {
             }
             Work::Chunk { batch, chunk, last } => {
                 self.route(batch, Unit::Chunk(chunk.key().clone()), chunk.sinks()).await?;
-                if last {
-                    self.shared.tracker.close_chunk(&chunk);
-                    self.shared.commit_wanted.notify_one();
+                self.end_chunk(&chunk, last);
+                Ok(())
+            }
+            Work::Sweep { sink, deliveries, chunk, last } => {
+                let ticket = Ticket::new(Unit::Chunk(chunk.key().clone()));
+                self.shared.tracker.push(sink, &ticket);
+                if let Some(lanes) = &mut self.lanes[sink] {
+                    deliveries.into_iter().for_each(|delivery| lanes.push(&ticket, delivery, None));
                 }
+                self.hand_out().await?;
+                ticket.close();
+                self.end_chunk(&chunk, last);
                 Ok(())
             }
             Work::Redrive { batch, sink, ticket } => self.redrive(batch, sink, ticket).await,
+        }
+    }
+
+    fn end_chunk(&self, chunk: &ExpectedChunk, last: bool) {
+        if last {
+            self.shared.tracker.close_chunk(chunk);
+            self.shared.commit_wanted.notify_one();
         }
     }
 

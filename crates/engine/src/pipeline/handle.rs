@@ -95,7 +95,7 @@ impl PipelineHandle {
     }
 
     /// Reads tables again into the live targets; answers the run's id. It goes on in the background. A halted table is
-    /// captured again from here on.
+    /// captured again from here on, for all sinks, and what it lacks by then is deleted in its targets.
     pub async fn backfill(&self, request: &BackfillRequest) -> Result<i64> {
         let shared = &self.shared;
         let unknown =
@@ -105,13 +105,22 @@ impl PipelineHandle {
         }
         let patterns: Vec<Pattern> =
             request.tables.iter().map(|p| Pattern::parse(p)).collect::<Result<_>>()?;
-        let mut tables = Vec::new();
+        let (mut tables, mut healing) = (Vec::new(), None);
         for schema in shared.source.tables().await? {
             let wanted = patterns.is_empty() || patterns.iter().any(|p| p.matches(&schema.name, true));
-            if wanted && !shared.routes.sinks_of(&schema).is_empty() {
-                shared.clear_table(&schema.name).await?;
-                tables.push(schema.name.to_string());
+            if !wanted || shared.routes.sinks_of(&schema).is_empty() {
+                continue;
             }
+            match shared.tables.halted().contains(&*schema.name) {
+                true => healing = Some(shared.want_healing(&schema.name).await?),
+                false => {
+                    shared.clear_table(&schema.name).await?;
+                    tables.push(schema.name.to_string());
+                }
+            }
+        }
+        if let (true, Some(run)) = (tables.is_empty(), healing) {
+            return Ok(run);
         }
         if tables.is_empty() {
             let text = format!("no captured table matches {}", request.tables.join(", "));

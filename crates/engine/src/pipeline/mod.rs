@@ -23,6 +23,7 @@ mod shared;
 mod snapshot;
 mod status;
 mod supervisor;
+mod sweep;
 mod tables;
 mod ticket;
 mod tracker;

@@ -166,6 +166,11 @@ impl Port {
         Some(id)
     }
 
+    /// Whether a letter lies at the address.
+    pub fn is_parked(&self, address: &Address) -> bool {
+        self.parked_count.load(Ordering::Acquire) > 0 && self.parked().contains_key(address)
+    }
+
     /// Forgets a letter that a person discarded.
     pub fn forget(&self, ids: &[i64]) {
         let mut parked = self.parked();

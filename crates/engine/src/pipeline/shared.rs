@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -20,6 +21,10 @@ use crate::ledger::{BackfillTable, Ledger, TableRecord, TableState};
 use crate::position::Position;
 use crate::route::{OnSchemaChange, Pattern, PipelineSpec, RouteSpec, RouteTable};
 use crate::source::Source;
+use crate::version::Version;
+
+/// How long a person waits for the stream to be where it was.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Shared by all tasks of a pipeline and its handles.
 pub(crate) struct Shared {
@@ -182,10 +187,15 @@ impl Shared {
         self.trouble().source.clone()
     }
 
+    /// Everything captured so far lies below.
+    fn captured_up_to(&self) -> Version {
+        self.position.borrow().as_ref().map_or(Version::ZERO, |position| position.version)
+    }
+
     /// Stops one table, durably; the others flow.
     pub async fn halt_table(&self, table: &str, error: &Error) -> Result<()> {
         let shape = serde_json::to_value(error).ok();
-        let record = TableRecord { state: TableState::Halted, error: shape };
+        let record = TableRecord { state: TableState::Halted, error: shape, at: self.captured_up_to() };
         if self.tables.set(table, record.clone()) {
             tracing::error!(pipeline = self.spec.name, table, "{error}; {}", error.fix_text());
             self.ledger.set_table(&self.spec.name, table, &record).await?;
@@ -201,7 +211,7 @@ impl Shared {
     }
 
     /// Something happened to a table at the source.
-    pub async fn table_event(&self, event: TableEvent) -> Result<()> {
+    pub async fn table_event(&self, event: TableEvent, at: Version) -> Result<()> {
         match event {
             TableEvent::Appeared(schema) => {
                 self.clear_table(&schema.name).await?;
@@ -220,12 +230,15 @@ impl Shared {
                 }
                 OnSchemaChange::Reread | OnSchemaChange::Continue => Ok(()),
             },
+            TableEvent::Truncated(schema) if !self.routes.keeps_lines(&schema.name) => {
+                self.want_sweep(&schema.name, at).await
+            }
             TableEvent::Truncated(schema) => {
                 let text = format!("{} was emptied without row events", schema.name);
                 self.halt_table(&schema.name, &Error::new(Code::MysqlTruncate, text)).await
             }
             TableEvent::Dropped { table } => {
-                let record = TableRecord { state: TableState::Dropped, error: None };
+                let record = TableRecord::new(TableState::Dropped);
                 self.tables.set(&table, record.clone());
                 self.ledger.set_table(&self.spec.name, &table, &record).await
             }
@@ -240,7 +253,7 @@ impl Shared {
 
     /// The table is `ok` again.
     pub async fn clear_table(&self, table: &str) -> Result<()> {
-        let record = TableRecord { state: TableState::Ok, error: None };
+        let record = TableRecord::new(TableState::Ok);
         if self.tables.get(table).is_some() {
             self.tables.set(table, record.clone());
             self.ledger.set_table(&self.spec.name, table, &record).await?;
@@ -250,28 +263,62 @@ impl Shared {
 
     /// Writes down what is to be read and wakes the reader. Tables that are being read already are left alone.
     pub async fn want_backfill(&self, tables: Vec<String>, sinks: Vec<String>) -> Result<i64> {
-        let name = &self.spec.name;
-        let (last, unfinished) = self.ledger.backfills(name).await?;
+        let (last, unfinished) = self.ledger.backfills(&self.spec.name).await?;
         let sinks = if sinks.is_empty() { self.names[1..].to_vec() } else { sinks };
         let run = last + 1;
         for table in tables {
             if unfinished.iter().any(|plan| plan.table == table && plan.sinks == sinks) {
                 continue;
             }
-            let plan = BackfillTable {
-                run,
-                table,
-                sinks: sinks.clone(),
-                last: None,
-                estimate: 0,
-                planned: false,
-                finished: false,
-            };
-            self.ledger.set_backfill(name, &plan).await?;
+            self.plan(BackfillTable { sinks: sinks.clone(), ..BackfillTable::new(run, table) }).await?;
         }
+        Ok(run)
+    }
+
+    /// A halted table is captured again: all of it is read, for every sink, and what has no row any more is deleted.
+    /// What was read of it before the gap counts for nothing.
+    pub async fn want_healing(&self, table: &str) -> Result<i64> {
+        let gap = self.tables.get(table).map_or(Version::ZERO, |record| record.at);
+        let below = self.past(gap).await?;
+        let (last, unfinished) = self.ledger.backfills(&self.spec.name).await?;
+        for before in unfinished.into_iter().filter(|plan| plan.table == table && plan.sweep.is_none()) {
+            self.ledger.set_backfill(&self.spec.name, &BackfillTable { finished: true, ..before }).await?;
+        }
+        // Only now: what is captured and read of it from here on lies above, what its targets hold lies below.
+        self.clear_table(table).await?;
+        let plan = BackfillTable { sweep: Some(below), ..BackfillTable::new(last + 1, table.to_owned()) };
+        self.plan(BackfillTable { sinks: self.names[1..].to_vec(), ..plan }).await?;
+        Ok(last + 1)
+    }
+
+    /// Waits until the stream is at or past a version; answers where it is. After a kill it comes there again.
+    async fn past(&self, version: Version) -> Result<Version> {
+        let mut position = self.position.subscribe();
+        let past = position.wait_for(|p| p.as_ref().is_some_and(|p| p.version >= version));
+        match tokio::time::timeout(PATIENCE, past).await {
+            Ok(Ok(_)) => Ok(self.captured_up_to()),
+            _ => Err(Error::new(Code::Interrupted, "the stream has not come back to the gap yet")
+                .fix("try again when `syncline status` shows that the source is read")),
+        }
+    }
+
+    /// The table was emptied at this point of the stream: what targets hold from before is deleted.
+    async fn want_sweep(&self, table: &str, below: Version) -> Result<()> {
+        let (last, _) = self.ledger.backfills(&self.spec.name).await?;
+        let plan = BackfillTable {
+            sinks: self.names[1..].to_vec(),
+            sweep: Some(below),
+            planned: true,
+            ..BackfillTable::new(last + 1, table.to_owned())
+        };
+        self.plan(plan).await
+    }
+
+    async fn plan(&self, plan: BackfillTable) -> Result<()> {
+        self.ledger.set_backfill(&self.spec.name, &plan).await?;
         self.backfills.want();
         self.backfill_wanted.notify_one();
-        Ok(run)
+        Ok(())
     }
 
     /// Deliveries finished per second, over about the last second.

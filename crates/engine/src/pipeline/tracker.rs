@@ -255,6 +255,19 @@ impl Tracker {
         })
     }
 
+    /// Whether everything below `version` is durable at those of these sinks that live, and no chunk that an earlier run
+    /// has read of the table is under way.
+    pub fn passed(&self, sinks: &[usize], version: Version, run: i64, table: &str) -> bool {
+        let tracks = self.lock();
+        let earlier = |key: &ChunkKey| key.table == table && key.run < run;
+        let passed = |track: &SinkTrack| {
+            track.dead
+                || track.durable.is_some_and(|durable| durable >= version)
+                    && !track.chunks.keys().any(earlier)
+        };
+        sinks.iter().all(|sink| passed(&tracks[*sink]))
+    }
+
     /// Whether every living sink's durable checkpoint is at or past `version`, and no chunk is unfinished.
     pub fn reached(&self, version: Version) -> bool {
         let sinks = self.lock();

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 
 use crate::error::{Code, Error, Result};
 use crate::route::cells::{Cells, Class};
-use crate::route::overlap::Shape;
 use crate::route::template::{DatePiece, Name, Piece, Template};
 use crate::schema::TableSchema;
 
@@ -94,20 +93,6 @@ impl Rendering {
         Some(text)
     }
 
-    /// What its texts look like. A key may hold anything, another value neither `:` nor `/`.
-    pub fn shape(&self) -> Vec<Shape> {
-        let mut shape = Vec::new();
-        for piece in &self.pieces {
-            match piece {
-                Bound::Literal(text) => shape.extend(text.chars().map(Shape::Char)),
-                Bound::Column { .. } => shape.push(Shape::Word),
-                Bound::Key { .. } => shape.push(Shape::Any),
-                Bound::Date(parts) => parts.iter().for_each(|part| part.add_to(&mut shape)),
-            }
-        }
-        shape
-    }
-
     /// Whether it is nothing but the key.
     pub fn is_key(&self) -> bool {
         self.escape == Escape::None && matches!(self.pieces[..], [Bound::Key { lower: false }])
@@ -188,7 +173,8 @@ fn refused(what: String) -> Error {
     Error::new(Code::RouteAddress, format!("the row's address cannot be made: {what}"))
 }
 
-fn substitute(out: &mut String, value: &str, lower: bool, escape: Escape) {
+/// Appends a value as it stands in a name or an id.
+pub(crate) fn substitute(out: &mut String, value: &str, lower: bool, escape: Escape) {
     let folded;
     let value = if (lower || escape == Escape::Index) && value.chars().any(char::is_uppercase) {
         folded = value.to_lowercase();

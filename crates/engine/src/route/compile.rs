@@ -12,7 +12,7 @@ use crate::route::line::LineShape;
 use crate::route::project::{no_such, project};
 use crate::route::reserved::reserved_fields;
 use crate::route::template::{Name, Template};
-use crate::route::{RouteSpec, Scope, TargetKind, TargetPlan, TargetSpec, fields};
+use crate::route::{RouteSpec, TargetKind, TargetPlan, fields};
 use crate::schema::TableSchema;
 
 /// A route for one schema. Immutable and shared.
@@ -114,12 +114,6 @@ impl CompiledRoute {
     /// The columns of the key, in the key's order.
     pub fn key_columns(&self) -> &[usize] {
         &self.key_columns
-    }
-
-    /// The addresses that the table can have at each target that keeps documents.
-    pub fn scopes(&self) -> Vec<Scope> {
-        let keeps = |spec: &TargetSpec| !spec.kind.keeps_lines() && !spec.invalidate;
-        self.targets.iter().filter(|target| keeps(&target.plan.spec)).map(Scope::of).collect()
     }
 
     /// Where the table goes.

@@ -8,7 +8,7 @@ use crate::change::CaptureBatch;
 use crate::error::{Code, Error, Result};
 use crate::route::compile::key_columns;
 use crate::route::{CapturedLines, CompiledRoute, Deliveries, Pattern, PipelineSpec, Routed};
-use crate::route::{RouteSpec, TargetPlan, TargetSpec};
+use crate::route::{RouteSpec, TargetKind, TargetPlan, TargetSpec};
 use crate::schema::TableSchema;
 use crate::sink::Delivery;
 
@@ -136,6 +136,17 @@ impl RouteTable {
     /// Where tables of this name go.
     pub fn plans_of(&self, table: &str) -> impl Iterator<Item = &Arc<TargetPlan>> {
         self.entry(table).into_iter().flat_map(|entry| &entry.plans).map(|(_, plan)| plan)
+    }
+
+    /// Where tables of this name go, with the index of each target's sink.
+    pub fn targets_of(&self, table: &str) -> impl Iterator<Item = &(usize, Arc<TargetPlan>)> {
+        self.entry(table).into_iter().flat_map(|entry| &entry.plans)
+    }
+
+    /// Whether one of them keeps every change that is to be read back: an archive or a topic.
+    pub fn keeps_lines(&self, table: &str) -> bool {
+        let keeps = |kind| matches!(kind, TargetKind::Archive | TargetKind::Message);
+        self.plans_of(table).any(|plan| keeps(plan.spec.kind))
     }
 
     /// All targets of the pipeline, in file order.

@@ -4,31 +4,47 @@
 
 use std::sync::Arc;
 
-use crate::route::TargetPlan;
-use crate::route::address::Rendering;
-use crate::route::compile::{Rendered, Target};
+use crate::error::Result;
+use crate::route::address::{Escape, substitute};
+use crate::route::compile::escape_of;
 use crate::route::overlap::{Shape, shapes_overlap};
+use crate::route::template::Template;
+use crate::route::{TargetKind, TargetPlan};
 use crate::sink::Address;
 
-/// The addresses that one table can have at one target.
+/// The addresses that one table can have at one target that keeps documents.
 #[derive(Debug)]
 pub struct Scope {
     /// The target.
     pub plan: Arc<TargetPlan>,
-    /// Index of its sink in the pipeline.
-    pub sink: usize,
     name: Vec<Shape>,
     id: Vec<Shape>,
 }
 
 impl Scope {
-    pub(crate) fn of(target: &Target) -> Scope {
-        Scope {
-            plan: Arc::clone(&target.plan),
-            sink: target.sink,
-            name: shape(&target.name),
-            id: shape(&target.id),
-        }
+    /// For a table of this name (`database.table`).
+    pub fn new(plan: &Arc<TargetPlan>, table: &str) -> Result<Scope> {
+        let (database, table) = table.split_once('.').unwrap_or(("", table));
+        let shape = |text: &str, escape, braces| {
+            let literal = |name: &str| {
+                let mut escaped = String::new();
+                substitute(&mut escaped, name, false, escape);
+                escaped.chars().map(Shape::Char).collect::<Vec<_>>()
+            };
+            Ok::<_, crate::error::Error>(
+                Template::parse(text, braces)?.shape(&literal(database), &literal(table)),
+            )
+        };
+        let spec = &plan.spec;
+        let (escape, braces) = escape_of(spec.kind);
+        let (name, id) = match spec.kind {
+            TargetKind::Cache => (Vec::new(), shape(&spec.template, escape, braces)?),
+            _ => {
+                let id = spec.id.as_deref().unwrap_or("{key}");
+                (shape(&spec.template, escape, braces)?, shape(id, Escape::None, true)?)
+            }
+        };
+        Ok(Scope { plan: Arc::clone(plan), name, id })
     }
 
     /// Whether the table can have this address.
@@ -47,14 +63,6 @@ impl Scope {
     /// The ids as text with `*` where anything may stand; `None` if an id itself holds one.
     pub fn ids(&self) -> Option<String> {
         wildcard(&self.id)
-    }
-}
-
-fn shape(rendered: &Rendered) -> Vec<Shape> {
-    match rendered {
-        Rendered::Constant(text) => text.chars().map(Shape::Char).collect(),
-        Rendered::Key => vec![Shape::Any],
-        Rendered::Template(rendering) => Rendering::shape(rendering),
     }
 }
 

@@ -40,12 +40,13 @@ pub fn pipeline(c: &Connection, pipeline: &str) -> Result<PipelineRecord> {
     }
     counters(c, pipeline, &mut record)?;
     let mut states =
-        c.prepare_cached("SELECT table_name, state, error FROM table_state WHERE pipeline = ?1")?;
+        c.prepare_cached("SELECT table_name, state, error, at FROM table_state WHERE pipeline = ?1")?;
     let mut rows = states.query([pipeline])?;
     while let Some(row) = rows.next()? {
         let state: TableState = json(&format!("\"{}\"", row.get::<_, String>(1)?), 1)?;
         let error = row.get::<_, Option<String>>(2)?.map(|text| json(&text, 2)).transpose()?;
-        record.tables.insert(row.get(0)?, TableRecord { state, error });
+        let at = Version::from_raw(uint(row, 3)?).unwrap_or_default();
+        record.tables.insert(row.get(0)?, TableRecord { state, error, at });
     }
     Ok(record)
 }
@@ -102,7 +103,7 @@ pub fn schemas(c: &Connection, pipeline: &str) -> Result<Vec<SchemaRecord>> {
 pub fn backfills(c: &Connection, pipeline: &str) -> Result<(i64, Vec<BackfillTable>)> {
     let sql = "SELECT coalesce(max(run), 0) FROM backfill WHERE pipeline = ?1";
     let last_run = c.prepare_cached(sql)?.query_row([pipeline], |r| r.get(0))?;
-    let sql = "SELECT run, table_name, sinks, last, estimate, planned, finished FROM backfill
+    let sql = "SELECT run, table_name, sinks, last, estimate, planned, finished, sweep FROM backfill
                WHERE pipeline = ?1 AND NOT finished ORDER BY run, table_name";
     let table = |row: &Row<'_>| {
         Ok(BackfillTable {
@@ -113,6 +114,7 @@ pub fn backfills(c: &Connection, pipeline: &str) -> Result<(i64, Vec<BackfillTab
             estimate: uint(row, 4)?,
             planned: row.get(5)?,
             finished: row.get(6)?,
+            sweep: row.get::<_, Option<u64>>(7)?.and_then(Version::from_raw),
         })
     };
     let tables: Result<Vec<_>> = c.prepare_cached(sql)?.query_map([pipeline], table)?.collect();

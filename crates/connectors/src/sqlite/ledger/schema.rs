@@ -5,7 +5,12 @@
 pub const APPLICATION: i32 = 0x5379_6e4c;
 
 /// `MIGRATIONS[n]` leads from layout `n` to layout `n + 1`.
-pub const MIGRATIONS: &[&str] = &[FIRST];
+pub const MIGRATIONS: &[&str] = &[FIRST, SWEEPS];
+
+const SWEEPS: &str = "
+ALTER TABLE backfill ADD COLUMN sweep INTEGER;
+ALTER TABLE table_state ADD COLUMN at INTEGER NOT NULL DEFAULT 0;
+";
 
 const FIRST: &str = "
 CREATE TABLE pipeline (

@@ -109,9 +109,9 @@ pub fn set_table(c: &Connection, pipeline: &str, table: &str, record: &TableReco
         TableState::Stale => "stale",
     };
     let error = record.error.as_ref().map(json).transpose()?;
-    let sql = "INSERT INTO table_state (pipeline, table_name, state, error) VALUES (?1, ?2, ?3, ?4)
-               ON CONFLICT DO UPDATE SET state = excluded.state, error = excluded.error";
-    run(c, sql, params![pipeline, table, state, error]).map(drop)
+    let sql = "INSERT INTO table_state (pipeline, table_name, state, error, at) VALUES (?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT DO UPDATE SET state = excluded.state, error = excluded.error, at = excluded.at";
+    run(c, sql, params![pipeline, table, state, error, version(record.at)]).map(drop)
 }
 
 pub fn set_property(c: &Connection, pipeline: &str, name: &str, value: &str) -> Result<()> {
@@ -139,10 +139,10 @@ pub fn prune_schemas(c: &Connection, pipeline: &str, below: Version) -> Result<(
 
 pub fn set_backfill(c: &Connection, pipeline: &str, table: &BackfillTable) -> Result<()> {
     seen(c, pipeline)?;
-    let sql = "INSERT INTO backfill (pipeline, run, table_name, sinks, last, estimate, planned, finished)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-               ON CONFLICT DO UPDATE SET sinks = excluded.sinks, last = excluded.last,
-                   estimate = excluded.estimate, planned = excluded.planned, finished = excluded.finished";
+    let sql = "INSERT INTO backfill (pipeline, run, table_name, sinks, last, estimate, planned, finished, sweep)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+               ON CONFLICT DO UPDATE SET sinks = excluded.sinks, last = excluded.last, estimate = excluded.estimate,
+                   planned = excluded.planned, finished = excluded.finished, sweep = excluded.sweep";
     let (sinks, last) = (json(&table.sinks)?, table.last.as_ref().map(|bound| &bound.0));
     let values = params![
         pipeline,
@@ -152,7 +152,8 @@ pub fn set_backfill(c: &Connection, pipeline: &str, table: &BackfillTable) -> Re
         last,
         int(table.estimate),
         table.planned,
-        table.finished
+        table.finished,
+        table.sweep.map(version)
     ];
     run(c, sql, values)?;
     if table.finished {

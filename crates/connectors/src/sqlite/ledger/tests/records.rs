@@ -65,13 +65,16 @@ async fn states_epochs_pauses_and_properties_are_kept_per_pipeline() {
     let ledger = open(data.path());
     ledger.set_epoch("a", 3).await.unwrap();
     ledger.set_paused("b", true).await.unwrap();
-    let halted =
-        TableRecord { state: TableState::Halted, error: Some(serde_json::json!({"code": "SYN-1309"})) };
+    let halted = TableRecord {
+        state: TableState::Halted,
+        error: Some(serde_json::json!({"code": "SYN-1309"})),
+        at: Version::new(0, 1, 2),
+    };
     ledger.set_table("a", "shop.x", &halted).await.unwrap();
-    let stale = TableRecord { state: TableState::Stale, error: None };
+    let stale = TableRecord::new(TableState::Stale);
     ledger.set_table("a", "shop.y", &stale).await.unwrap();
-    ledger.set_table("a", "shop.z", &TableRecord { state: TableState::Dropped, error: None }).await.unwrap();
-    ledger.set_table("a", "shop.z", &TableRecord { state: TableState::Ok, error: None }).await.unwrap();
+    ledger.set_table("a", "shop.z", &TableRecord::new(TableState::Dropped)).await.unwrap();
+    ledger.set_table("a", "shop.z", &TableRecord::new(TableState::Ok)).await.unwrap();
     ledger.set_property("a", "server_id", "5701").await.unwrap();
     ledger.set_property("a", "server_id", "5702").await.unwrap();
     let (a, b) = (ledger.pipeline("a").await.unwrap(), ledger.pipeline("b").await.unwrap());
@@ -129,6 +132,7 @@ async fn chunks_remember_which_sinks_hold_them_until_the_table_is_finished() {
         last: Some(Bound("[9]".into())),
         estimate: 100,
         planned: false,
+        sweep: Some(Version::new(1, 2, 3)),
         finished: false,
     };
     ledger.set_backfill("p", &table).await.unwrap();

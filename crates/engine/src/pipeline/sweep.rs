@@ -1,0 +1,162 @@
+//! The end of a run that heals a gap, and the whole of one after a TRUNCATE: what targets hold of a table below a version
+//! has no row any more and is deleted there (rule 8). What exists was written at that version or above before; deletes
+//! go below it, so the gate keeps everything that is newer. Which runs sweep is decided in `shared.rs`.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::Shared;
+use super::capture::Request;
+use super::dispatch::Work;
+use super::port::Port;
+use super::tracker::ExpectedChunk;
+use crate::change::{CaptureBatch, Change, Operation, Origin};
+use crate::error::{Code, Error, Result};
+use crate::ledger::{BackfillTable, ChunkKey};
+use crate::position::Position;
+use crate::route::{Scope, TargetPlan};
+use crate::schema::TableSchema;
+use crate::sink::{Body, Counted, Delivery, Held};
+use crate::version::Version;
+
+/// The chunk of a run that its sweep's deletes belong to.
+const SWEEP: i64 = -1;
+/// Pages that a target may be ahead.
+const PAGES: usize = 2;
+/// What a delete takes of the memory budget, about.
+const DELETE: usize = 100;
+
+/// Deletes what lies below `below` in the table's targets at these sinks. Everything captured below it is durable there
+/// when the scan begins.
+pub(crate) async fn sweep(
+    shared: &Arc<Shared>,
+    plan: &BackfillTable,
+    sinks: &[usize],
+    below: Version,
+) -> Result<()> {
+    let mut committed = shared.committed.subscribe();
+    while !shared.tracker.passed(sinks, below, plan.run, &plan.table) {
+        shared.commit_wanted.notify_one();
+        committed.changed().await.map_err(|_| stopping())?;
+    }
+    let targets: Vec<(usize, Arc<TargetPlan>)> = shared.routes.targets_of(&plan.table).cloned().collect();
+    let wanted = |sink: &usize| sinks.contains(sink) && !shared.tracker.any_abandoned(&[*sink]);
+    let keeps = |target: &TargetPlan| !target.spec.kind.keeps_lines() && !target.spec.invalidate;
+    for (sink, target) in targets.iter().filter(|(sink, target)| wanted(sink) && keeps(target)) {
+        let Some(port) = shared.ports().into_iter().find(|port| port.index == *sink) else { continue };
+        let position = shared.position.borrow().clone().ok_or_else(stopping)?;
+        let gone = Sweep { shared, plan, port: &port, below, position }.target(target).await?;
+        tracing::info!(table = plan.table, target = target.label, gone, "swept");
+    }
+    Ok(())
+}
+
+/// One sweep at one sink.
+struct Sweep<'a> {
+    shared: &'a Arc<Shared>,
+    plan: &'a BackfillTable,
+    port: &'a Port,
+    below: Version,
+    /// Where capture stood at its start; nobody resumes there.
+    position: Position,
+}
+
+impl Sweep<'_> {
+    /// Answers how many documents were deleted.
+    async fn target(&self, target: &Arc<TargetPlan>) -> Result<usize> {
+        let scope = Scope::new(target, &self.plan.table)?;
+        let key = ChunkKey { run: self.plan.run, table: self.plan.table.clone(), ordinal: SWEEP };
+        let chunk = self.shared.tracker.expect_chunk(key, Arc::new(vec![self.port.index]));
+        let (pages, held) = mpsc::channel(PAGES);
+        let scan = async {
+            // The sender goes with the scan, which ends the pages.
+            let pages = pages;
+            self.port.sink.scan(&scope, self.below, &pages).await
+        };
+        let delete = async {
+            // And the receiver with the deletes: a scan that nobody listens to ends.
+            let (mut held, mut gone) = (held, 0);
+            while let Some(page) = held.recv().await {
+                let doomed: Vec<Held> =
+                    page.into_iter().filter(|held| self.is_doomed(&scope, held)).collect();
+                gone += doomed.len();
+                self.pass(target, doomed, &chunk, false).await?;
+            }
+            Ok(gone)
+        };
+        let (scanned, gone) = tokio::join!(scan, delete);
+        // A chunk that is never closed would keep the table unfinished for ever.
+        self.pass(target, Vec::new(), &chunk, true).await?;
+        scanned.and(gone)
+    }
+
+    /// A parked row exists, though the target holds an older state of it.
+    fn is_doomed(&self, scope: &Scope, held: &Held) -> bool {
+        held.version < self.below && scope.holds(&held.address) && !self.port.is_parked(&held.address)
+    }
+
+    async fn pass(
+        &self,
+        target: &Arc<TargetPlan>,
+        doomed: Vec<Held>,
+        chunk: &Arc<ExpectedChunk>,
+        last: bool,
+    ) -> Result<()> {
+        if doomed.is_empty() && !last {
+            return Ok(());
+        }
+        let mut batch = self.batch(doomed.len());
+        batch.permit = self.shared.memory.take(&batch).await;
+        let batch = Arc::new(batch);
+        let delivery = |held: Held| Delivery {
+            plan: Arc::clone(target),
+            address: held.address,
+            body: Body::Absent,
+            version: self.below.previous(),
+            batch: Arc::clone(&batch),
+            index: 0,
+            counted: Counted::No,
+            coerced: 0,
+        };
+        let work = Work::Sweep {
+            sink: self.port.index,
+            deliveries: doomed.into_iter().map(delivery).collect(),
+            chunk: Arc::clone(chunk),
+            last,
+        };
+        self.shared.requests.send(Request::Pass(work)).await.map_err(|_| stopping())
+    }
+
+    /// One change without images stands for all deletes of a page: deliveries come from a change.
+    fn batch(&self, deletes: usize) -> CaptureBatch {
+        let (database, table) = self.plan.table.split_once('.').unwrap_or(("", &self.plan.table));
+        let known = self.shared.routes.schema(&self.plan.table);
+        let version = self.below.previous();
+        let change = Change {
+            schema: known
+                .unwrap_or_else(|| Arc::new(TableSchema::new(database, table, Vec::new(), Vec::new()))),
+            operation: Operation::Delete,
+            before: None,
+            after: None,
+            version,
+            before_version: version,
+            offset: version.offset(),
+            origin: Arc::new(Origin { server_id: 0, file: "".into(), gtid: None, committed_at: 0 }),
+        };
+        let position = self.position.clone();
+        CaptureBatch {
+            changes: vec![change],
+            start: position.clone(),
+            resume: position,
+            source_time: None,
+            caught_up: false,
+            bytes: deletes * DELETE,
+            permit: None,
+        }
+    }
+}
+
+fn stopping() -> Error {
+    Error::new(Code::Interrupted, "the pipeline is stopping")
+}
