@@ -16,8 +16,8 @@ use dice::Dice;
 use sink::{FlakySink, Store};
 use source::{ScriptedSource, Shared};
 use syncline_connectors::registry;
-use syncline_engine::ledger::{DeadLetterFilter, Ledger};
-use syncline_engine::pipeline::{Phases, PipelineHandle, PipelineParts, spawn};
+use syncline_engine::ledger::{DeadLetterFilter, Ledger, TableState};
+use syncline_engine::pipeline::{BackfillRequest, Phases, PipelineHandle, PipelineParts, spawn};
 use syncline_engine::route::{OnSchemaChange, PipelineSpec, RouteSpec, SourceSpec, TargetKind, TargetSpec};
 use syncline_engine::sink::Sink;
 
@@ -128,6 +128,9 @@ impl World {
             let handle = self.start(open(data), halts).await;
             for _ in 0..self.dice.roll(40) {
                 self.source.write(60, 5);
+                if self.dice.one_in(50) {
+                    self.source.truncate();
+                }
                 tokio::time::sleep(Duration::from_micros(self.dice.roll(1500))).await;
             }
             if self.dice.one_in(3) {
@@ -165,6 +168,29 @@ impl World {
             let ledger = open(data);
             let handle = self.start(Arc::clone(&ledger), |_| u64::MAX).await;
             handle.until_current().await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            self.compare(&handle, &*ledger, seed).await;
+            handle.stop();
+            handle.ended().await;
+        });
+    }
+
+    /// A table halts, changes meanwhile, and a backfill makes it equal again.
+    fn halt_and_heal(&self, data: &Path, seed: u64) {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let ledger = open(data);
+            let handle = self.start(Arc::clone(&ledger), |_| u64::MAX).await;
+            handle.until_current().await.unwrap();
+            self.source.halt();
+            (0..60).for_each(|_| self.source.write(60, 5));
+            let halted = || handle.status().tables.iter().any(|table| table.state == TableState::Halted);
+            while !halted() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            handle.backfill(&BackfillRequest::default()).await.unwrap();
+            (0..20).for_each(|_| self.source.write(60, 5));
+            handle.until_current().await.unwrap();
             self.compare(&handle, &*ledger, seed).await;
             handle.stop();
             handle.ended().await;
@@ -240,5 +266,15 @@ fn a_sink_that_halts_during_a_backfill_gets_its_rows_after_a_restart() {
         let data = tempfile::tempdir().unwrap();
         world.halt_within_backfill(data.path(), calls);
         world.settle(data.path(), 1000 + calls);
+    }
+}
+
+#[test]
+fn a_halted_table_is_made_equal_by_a_backfill() {
+    for seed in 2000..2005 {
+        let world = World::new(seed, true);
+        (0..60).for_each(|_| world.source.write(60, 5));
+        let data = tempfile::tempdir().unwrap();
+        world.halt_and_heal(data.path(), seed);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use syncline_engine::change::{CaptureBatch, Captured, Change, Operation, Origin};
+use syncline_engine::change::{CaptureBatch, Captured, Change, Operation, Origin, TableEvent};
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::packed;
 use syncline_engine::position::{Position, ResumeToken, StoredPosition};
@@ -23,9 +23,18 @@ use crate::dice::Dice;
 /// One row's change: key, text before, text after.
 pub type Step = (i64, Option<String>, Option<String>);
 
+/// What happens to the table instead of changes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Incident {
+    Truncated,
+    Halted,
+}
+
 #[derive(Default)]
 struct History {
     transactions: Vec<Vec<Step>>,
+    /// By transaction, which then has no changes.
+    incidents: BTreeMap<u64, Incident>,
     rows: BTreeMap<i64, String>,
 }
 
@@ -90,6 +99,33 @@ impl ScriptedSource {
             steps.push((key, before, after));
         }
         history.transactions.push(steps);
+    }
+
+    /// Empties the table without row events.
+    pub fn truncate(&self) {
+        self.history.lock().unwrap().rows.clear();
+        self.incident(Incident::Truncated);
+    }
+
+    /// From here on the source cannot give the table's changes, until it is read again.
+    pub fn halt(&self) {
+        self.incident(Incident::Halted);
+    }
+
+    fn incident(&self, incident: Incident) {
+        let mut history = self.history.lock().unwrap();
+        let number = history.transactions.len() as u64;
+        history.incidents.insert(number, incident);
+        history.transactions.push(Vec::new());
+    }
+
+    fn event(&self, transaction: u64) -> Option<TableEvent> {
+        let incident = self.history.lock().unwrap().incidents.get(&transaction).copied()?;
+        let (schema, error) = (Arc::clone(&self.schema), Error::new(Code::MysqlSchema, "scripted"));
+        Some(match incident {
+            Incident::Truncated => TableEvent::Truncated(schema),
+            Incident::Halted => TableEvent::Halted { table: Arc::clone(&schema.name), error },
+        })
     }
 
     /// How many changes all transactions have.
@@ -210,6 +246,10 @@ impl CaptureStream for ScriptedStream {
             tokio::time::sleep(Duration::from_millis(1)).await;
             return Ok(Captured::Batch(self.batch(Vec::new(), self.next, true)));
         };
+        if let Some(event) = self.source.event(self.next) {
+            self.next += 1;
+            return Ok(Captured::Table(event, position(self.next - 1)));
+        }
         let from = self.row;
         let cut = self.source.dice.one_in(3) && steps.len() - from > 1;
         let to = if cut { from + 1 } else { steps.len() };

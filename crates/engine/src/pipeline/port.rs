@@ -13,7 +13,7 @@ use super::placement::{Place, Placer};
 use super::ticket::Ticket;
 use crate::error::{Error, Result};
 use crate::ledger::{DeadLetter, DeadLetterFilter};
-use crate::sink::{Address, Delivery, Feeding, Sink};
+use crate::sink::{Address, Delivery, Feeding, Held, Sink};
 use crate::version::Version;
 
 /// A delivery and the ticket it settles on.
@@ -166,9 +166,19 @@ impl Port {
         Some(id)
     }
 
-    /// Whether a letter lies at the address.
-    pub fn is_parked(&self, address: &Address) -> bool {
-        self.parked_count.load(Ordering::Acquire) > 0 && self.parked().contains_key(address)
+    /// Whether a letter of this version or above lies at the address.
+    pub fn is_parked_since(&self, address: &Address, since: Version) -> bool {
+        let lies = |parked: &HashMap<Address, (i64, Version)>| {
+            parked.get(address).is_some_and(|(_, version)| *version >= since)
+        };
+        self.parked_count.load(Ordering::Acquire) > 0 && lies(&self.parked())
+    }
+
+    /// Where letters below a version lie.
+    pub fn parked_below(&self, below: Version) -> Vec<Held> {
+        let parked = self.parked();
+        let old = parked.iter().filter(|(_, (_, version))| *version < below);
+        old.map(|(address, (_, version))| Held { address: address.clone(), version: *version }).collect()
     }
 
     /// Forgets a letter that a person discarded.

@@ -86,14 +86,19 @@ impl Sweep<'_> {
             Ok(gone)
         };
         let (scanned, gone) = tokio::join!(scan, delete);
-        // A chunk that is never closed would keep the table unfinished for ever.
-        self.pass(target, Vec::new(), &chunk, true).await?;
+        // Rows that were parked before have no row either: their letters are settled by their deletes. And the chunk is
+        // closed whatever happened, or the table would stay unfinished for ever.
+        let parked = self.port.parked_below(self.below);
+        let parked = parked.into_iter().filter(|held| scope.holds(&held.address)).collect();
+        self.pass(target, parked, &chunk, true).await?;
         scanned.and(gone)
     }
 
-    /// A parked row exists, though the target holds an older state of it.
+    /// A row that was parked since exists, though the target holds an older state of it.
     fn is_doomed(&self, scope: &Scope, held: &Held) -> bool {
-        held.version < self.below && scope.holds(&held.address) && !self.port.is_parked(&held.address)
+        held.version < self.below
+            && scope.holds(&held.address)
+            && !self.port.is_parked_since(&held.address, self.below)
     }
 
     async fn pass(
