@@ -4,6 +4,7 @@
 
 mod alterations;
 mod checks;
+mod healing;
 mod login;
 mod order;
 mod reads;
