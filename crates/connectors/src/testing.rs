@@ -10,12 +10,14 @@ use syncline_engine::change::{CaptureBatch, Change, Operation, Origin};
 use syncline_engine::error::Error;
 use syncline_engine::position::{Position, ResumeToken};
 use syncline_engine::route::{
-    OnSchemaChange, PipelineSpec, RouteSpec, SourceSpec, TargetKind, TargetPlan, TargetSpec,
+    OnSchemaChange, PipelineSpec, RouteSpec, RouteTable, Scope, SourceSpec, TargetKind, TargetPlan,
+    TargetSpec,
 };
 use syncline_engine::row::{RowFormat, RowImage, RowVisitor};
 use syncline_engine::schema::{Column, ColumnKind, TableSchema};
-use syncline_engine::sink::{Address, Body, Counted, Delivery};
+use syncline_engine::sink::{Address, Body, Counted, Delivery, Held, Sink};
 use syncline_engine::version::Version;
+use tokio::sync::mpsc;
 
 use crate::connection::{ConnectionOptions, ConnectionSpec};
 
@@ -110,6 +112,54 @@ pub fn schema(name: &str) -> TableSchema {
         column("title", ColumnKind::Text { length: None }, true),
     ];
     TableSchema::new(database, table, columns, vec![0])
+}
+
+/// The addresses that `shop.orders` can have at a target.
+pub fn scope(target: TargetSpec) -> Scope {
+    let sinks = [target.connection.clone()];
+    let routes = RouteTable::new(&pipeline("shop", vec![route(vec![target])]), &sinks).unwrap();
+    let compiled = routes.plan(&Arc::new(schema("shop.orders"))).unwrap().expect("the route takes the table");
+    compiled.scopes().pop().expect("the target keeps documents")
+}
+
+/// The pages that a sink tells of a scope, none of them too large.
+pub async fn scanned(sink: &dyn Sink, scope: &Scope, below: Version) -> Result<Vec<Vec<Held>>, Error> {
+    let (pages, mut taken) = mpsc::channel::<Vec<Held>>(1);
+    let scan = async move { sink.scan(scope, below, &pages).await };
+    let take = async {
+        let mut all = Vec::new();
+        while let Some(page) = taken.recv().await {
+            assert!(!page.is_empty() && page.len() <= 1000, "a page of {}", page.len());
+            assert!(page.iter().all(|held| held.version < below));
+            all.push(page);
+        }
+        all
+    };
+    let (scanned, all) = tokio::join!(scan, take);
+    scanned.map(|()| all)
+}
+
+/// `target|id|version` of all that a sink tells, in order and each once.
+pub async fn told(sink: &dyn Sink, scope: &Scope, below: Version) -> Vec<String> {
+    let pages = scanned(sink, scope, below).await.unwrap();
+    let word = |held: &Held| format!("{}|{}|{}", held.address.target, held.address.id, held.version.offset());
+    let mut words: Vec<String> = pages.iter().flatten().map(word).collect();
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// Takes one page and no more: the scan must end by itself, without an error.
+pub async fn take_one_page(sink: &dyn Sink, scope: &Scope, below: Version) {
+    let (pages, mut taken) = mpsc::channel(1);
+    let take = async {
+        let page: Option<Vec<Held>> = taken.recv().await;
+        assert!(page.is_some_and(|page| !page.is_empty()));
+        drop(taken);
+    };
+    let both = async { tokio::join!(sink.scan(scope, below, &pages), take).0 };
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(30), both).await;
+    ended.expect("the scan ends").unwrap();
 }
 
 /// `{json}` at the address.

@@ -137,7 +137,7 @@ pub struct TableRecord {
     pub state: TableState,
     /// The error as JSON (shape `error`), for a halted table.
     pub error: Option<serde_json::Value>,
-    /// No target holds a higher version of a halted table: its gap begins below. Zero if nothing was captured yet.
+    /// No target holds this or a higher version of a halted table from before its gap. Zero if nothing was captured yet.
     pub at: Version,
 }
 

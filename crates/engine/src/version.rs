@@ -48,6 +48,11 @@ impl Version {
         (raw <= Self::MAX.0).then_some(Version(raw))
     }
 
+    /// The lowest version above this one; the highest has none.
+    pub fn next(self) -> Version {
+        Version((self.0 + 1).min(Self::MAX.0))
+    }
+
     /// The highest version below this one; zero has none.
     pub fn previous(self) -> Version {
         Version(self.0.saturating_sub(1))

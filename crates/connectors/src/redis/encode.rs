@@ -15,9 +15,11 @@ use super::scripts::Scripts;
 use super::slots;
 
 /// The member and hash field that holds the version.
-const VERSION: &str = "_version";
+pub const VERSION: &str = "_version";
 const VERSION_START: &str = "{\"_version\":\"";
 const DIGITS: usize = 19;
+/// Where the quote behind the version stands in a JSON text.
+pub const VERSION_END: usize = VERSION_START.len() + DIGITS;
 /// How long a tombstone lives unless the target says otherwise.
 const TOMBSTONE_LIFE: Duration = Duration::from_secs(86_400);
 /// The highest epoch is 1023, and this is one version more than it has.
@@ -125,6 +127,18 @@ fn hash_value(value: &RawValue) -> String {
         Ok(text) if serde_json::from_str::<&RawValue>(&text).is_err() => text,
         _ => value.get().to_owned(),
     }
+}
+
+/// The version in a stored JSON text, of which no more than the beginning is needed; `None` if it is not ours.
+pub fn version_of_text(stored: &[u8]) -> Option<Version> {
+    let (digits, rest) = stored.strip_prefix(VERSION_START.as_bytes())?.split_at_checked(DIGITS)?;
+    version_of_field(digits).filter(|_| rest.first() == Some(&b'"'))
+}
+
+/// The version in a field of a stored hash; `None` if it is not ours.
+pub fn version_of_field(stored: &[u8]) -> Option<Version> {
+    let text = std::str::from_utf8(stored).ok().filter(|text| text.len() == DIGITS)?;
+    Version::parse(text)
 }
 
 /// The canonical document of a stored JSON text; `None` if it is not ours.

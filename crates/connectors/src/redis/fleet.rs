@@ -57,16 +57,25 @@ impl Fleet {
     /// The master that owns the key.
     pub fn owner(&self, key: &str) -> Result<&Host> {
         let slot = slots::slot(key);
-        let owner = match &self.owners {
-            None => Some(0),
-            Some(owners) => owners[usize::from(slot)].map(usize::from),
-        };
-        owner.map(|index| &self.masters[index]).ok_or_else(|| {
+        self.owner_of(usize::from(slot)).ok_or_else(|| {
             Error::new(
                 Code::Overloaded,
                 format!("no master of the Redis cluster owns slot {slot} at present"),
             )
         })
+    }
+
+    fn owner_of(&self, slot: usize) -> Option<&Host> {
+        let owner = match &self.owners {
+            None => Some(0),
+            Some(owners) => owners[slot].map(usize::from),
+        };
+        owner.and_then(|index| self.masters.get(index))
+    }
+
+    /// Whether every slot has the same owner in both, in whatever order the masters were told.
+    pub fn owns_as(&self, other: &Fleet) -> bool {
+        (0..SLOTS).all(|slot| self.owner_of(slot) == other.owner_of(slot))
     }
 
     /// Whether document and tombstone of this key can be written together.

@@ -13,6 +13,7 @@ mod failure;
 mod fleet;
 mod read;
 mod round;
+mod scan;
 mod scripts;
 mod sink;
 mod slots;

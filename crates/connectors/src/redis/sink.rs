@@ -9,15 +9,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use syncline_engine::error::{Code, Error, Kind, Result};
-use syncline_engine::route::TargetPlan;
+use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
-use syncline_engine::sink::{Address, Delivery, Feeding, Outcome, Sink};
-use tokio::sync::Mutex;
+use syncline_engine::sink::{Address, Delivery, Feeding, Held, Outcome, Sink};
+use syncline_engine::version::Version;
+use tokio::sync::{Mutex, mpsc};
 
 use super::check;
 use super::config::{Host, Settings};
 use super::fleet::Fleet;
 use super::round::{Reply, Share};
+use super::scan::Walk;
 use super::scripts::Scripts;
 
 const LANES: usize = 4;
@@ -73,6 +75,16 @@ impl RedisSink {
         if fleet.as_ref().is_some_and(|fleet| Arc::ptr_eq(fleet, stale)) {
             *fleet = None;
         }
+    }
+
+    /// An error if keys have come to other masters since the fleet was found: one that went from a master which was not
+    /// walked yet to one that was has not been seen at either.
+    async fn must_be_current(&self, fleet: &Fleet) -> Result<()> {
+        let now = Box::pin(Fleet::find(&self.settings, &self.pipeline, self.scripts.clone())).await?;
+        if fleet.owns_as(&now) {
+            return Ok(());
+        }
+        Err(Error::new(Code::Overloaded, "the masters of Redis have changed while their keys were walked"))
     }
 
     /// A first refused login is a wrong configuration, a later one an outage.
@@ -241,6 +253,22 @@ impl Sink for RedisSink {
     async fn close(&self) -> Result<()> {
         *self.fleet.lock().await = None;
         Ok(())
+    }
+
+    async fn scan(&self, scope: &Scope, below: Version, pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
+        if scope.plan.spec.invalidate {
+            return Ok(()); // the documents there are not ours
+        }
+        let fleet = self.fleet().await.map_err(|error| self.told(error))?;
+        let walked = Box::pin(async {
+            Walk { fleet: &fleet, scope, below, pages }.run().await?;
+            if pages.is_closed() { Ok(()) } else { self.must_be_current(&fleet).await }
+        });
+        let walked = walked.await;
+        if walked.is_err() {
+            self.forget(&fleet).await;
+        }
+        walked.map_err(|error| self.told(error))
     }
 
     async fn read(&self, plan: &TargetPlan, address: &Address) -> Result<Option<Bytes>> {

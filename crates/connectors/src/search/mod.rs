@@ -13,6 +13,7 @@ mod names;
 mod pace;
 mod query;
 mod reply;
+mod scan;
 mod server;
 mod sink;
 

@@ -7,10 +7,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 use bytes::Bytes;
 use syncline_engine::error::{Code, Error, Kind, Result};
-use syncline_engine::route::{PipelineSpec, TargetPlan};
+use syncline_engine::route::{PipelineSpec, Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
-use syncline_engine::sink::{Address, Body, Delivery, Feeding, Outcome, Sink};
+use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Outcome, Sink};
 use syncline_engine::version::Version;
+use tokio::sync::mpsc;
 
 use super::bulk::{Bulks, Settled};
 use super::client::Client;
@@ -22,7 +23,7 @@ use super::names::{in_path, valid_index_name};
 use super::pace::Pace;
 use super::query;
 use super::server::{DEFAULT_MAX_REQUEST, Server};
-use super::{check, names};
+use super::{check, names, scan};
 use crate::connection::ConnectionSpec;
 use crate::registry::Hit;
 
@@ -246,6 +247,10 @@ impl Sink for SearchSink {
             query::refresh(&self.client, &names.join(",")).await;
         }
         Ok(())
+    }
+
+    async fn scan(&self, scope: &Scope, below: Version, pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
+        scan::scan(&self.client, scope, below, pages).await
     }
 
     async fn read(&self, _plan: &TargetPlan, address: &Address) -> Result<Option<Bytes>> {

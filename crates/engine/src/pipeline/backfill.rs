@@ -66,6 +66,7 @@ impl Backfill {
                 () = self.control.stopping() => return,
             }
             let mut backoff = Backoff::default();
+            let wanted = self.shared.backfills.wanted();
             while let Err(error) = self.attempt(&*source).await {
                 if verdict(&error) != Verdict::Retry {
                     return self.shared.halt(&error);
@@ -76,7 +77,7 @@ impl Backfill {
                 self.shared.source_failed(&error);
                 self.control.sleep(backoff.next()).await;
             }
-            self.shared.backfills.all_finished();
+            self.shared.backfills.all_finished(wanted);
         }
     }
 

@@ -266,7 +266,8 @@ impl Capture {
     }
 
     async fn table(&mut self, event: TableEvent, position: Position) -> Result<()> {
-        let at = position.version;
+        // Rows read right before it carry this position's version too; what is captured behind it lies higher.
+        let at = position.version.next();
         self.position = Some(position);
         let table = match &event {
             TableEvent::Appeared(schema)

@@ -11,8 +11,9 @@ use crate::ledger::BackfillTable;
 #[derive(Default)]
 pub(crate) struct Backfills {
     tables: Mutex<Vec<Arc<Progress>>>,
-    /// Asked for and not finished.
-    wanted: AtomicBool,
+    /// How often something was asked for, and how many of those are finished.
+    wanted: AtomicU64,
+    finished: AtomicU64,
 }
 
 /// One table.
@@ -37,15 +38,21 @@ impl Backfills {
 
     /// There is something to read.
     pub fn want(&self) {
-        self.wanted.store(true, Ordering::Release);
+        self.wanted.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub fn all_finished(&self) {
-        self.wanted.store(false, Ordering::Release);
+    /// How often something was asked for so far: to be read before the ledger is.
+    pub fn wanted(&self) -> u64 {
+        self.wanted.load(Ordering::Acquire)
+    }
+
+    /// All is finished that was asked for when `wanted` was read.
+    pub fn all_finished(&self, wanted: u64) {
+        self.finished.store(wanted, Ordering::Release);
     }
 
     pub fn running(&self) -> bool {
-        self.wanted.load(Ordering::Acquire)
+        self.finished.load(Ordering::Acquire) != self.wanted()
     }
 
     /// The progress of a table; begins it if it is new.

@@ -194,8 +194,13 @@ impl Shared {
 
     /// Stops one table, durably; the others flow.
     pub async fn halt_table(&self, table: &str, error: &Error) -> Result<()> {
+        self.halt_table_at(table, error, self.captured_up_to()).await
+    }
+
+    /// The same, when no target holds a version of the table at or above `at`.
+    async fn halt_table_at(&self, table: &str, error: &Error, at: Version) -> Result<()> {
         let shape = serde_json::to_value(error).ok();
-        let record = TableRecord { state: TableState::Halted, error: shape, at: self.captured_up_to() };
+        let record = TableRecord { state: TableState::Halted, error: shape, at };
         if self.tables.set(table, record.clone()) {
             tracing::error!(pipeline = self.spec.name, table, "{error}; {}", error.fix_text());
             self.ledger.set_table(&self.spec.name, table, &record).await?;
@@ -226,7 +231,7 @@ impl Shared {
                 }
                 OnSchemaChange::Halt => {
                     let text = format!("{}: its columns changed, and its route says halt", schema.name);
-                    self.halt_table(&schema.name, &Error::new(Code::MysqlSchema, text)).await
+                    self.halt_table_at(&schema.name, &Error::new(Code::MysqlSchema, text), at).await
                 }
                 OnSchemaChange::Reread | OnSchemaChange::Continue => Ok(()),
             },
@@ -235,14 +240,14 @@ impl Shared {
             }
             TableEvent::Truncated(schema) => {
                 let text = format!("{} was emptied without row events", schema.name);
-                self.halt_table(&schema.name, &Error::new(Code::MysqlTruncate, text)).await
+                self.halt_table_at(&schema.name, &Error::new(Code::MysqlTruncate, text), at).await
             }
             TableEvent::Dropped { table } => {
                 let record = TableRecord::new(TableState::Dropped);
                 self.tables.set(&table, record.clone());
                 self.ledger.set_table(&self.spec.name, &table, &record).await
             }
-            TableEvent::Halted { table, error } => self.halt_table(&table, &error).await,
+            TableEvent::Halted { table, error } => self.halt_table_at(&table, &error, at).await,
         }
     }
 

@@ -57,7 +57,7 @@ async fn a_key_whose_tombstone_would_lie_elsewhere_is_refused() {
 }
 
 /// Two masters of a test's own.
-fn own_cluster() -> [Server; 2] {
+pub(super) fn own_cluster() -> [Server; 2] {
     let options = [
         "--cluster-enabled",
         "yes",

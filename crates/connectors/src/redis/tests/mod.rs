@@ -5,6 +5,7 @@ mod config;
 mod encode;
 mod faults;
 mod gate;
+mod scan;
 mod sentinel;
 
 use std::net::{TcpListener, TcpStream};

@@ -10,6 +10,7 @@ mod manage;
 mod order;
 mod outcomes;
 mod parts;
+mod scan;
 mod throughput;
 
 use std::sync::Arc;

@@ -114,7 +114,7 @@ pub fn backfills(c: &Connection, pipeline: &str) -> Result<(i64, Vec<BackfillTab
             estimate: uint(row, 4)?,
             planned: row.get(5)?,
             finished: row.get(6)?,
-            sweep: row.get::<_, Option<u64>>(7)?.and_then(Version::from_raw),
+            sweep: row.get::<_, Option<i64>>(7)?.and_then(|raw| Version::from_raw(raw.cast_unsigned())),
         })
     };
     let tables: Result<Vec<_>> = c.prepare_cached(sql)?.query_map([pipeline], table)?.collect();

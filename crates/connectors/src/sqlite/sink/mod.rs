@@ -2,6 +2,7 @@
 //! The file's layout is `layout.rs`, what is written per role `write.rs`, the query `search.rs`. Retries are the engine's.
 
 mod layout;
+mod scan;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -18,10 +19,11 @@ use rusqlite::Connection;
 use serde_json::value::RawValue;
 use syncline_engine::clock::now_millis;
 use syncline_engine::error::{Code, Error, Result};
-use syncline_engine::route::{TargetKind, TargetPlan};
+use syncline_engine::route::{Scope, TargetKind, TargetPlan};
 use syncline_engine::schema::TableSchema;
-use syncline_engine::sink::{Address, Body, Delivery, Feeding, Outcome, Sink};
+use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Outcome, Sink};
 use syncline_engine::version::Version;
+use tokio::sync::mpsc;
 
 use crate::connection::ConnectionSpec;
 use crate::sqlite::file;
@@ -178,6 +180,13 @@ impl Shared {
         Ok(looked.map(|stop| self.stopped(stop)).collect())
     }
 
+    /// The last row to walk; `None` if the file holds nothing of the role.
+    fn last_row(&self, state: &mut State, kind: TargetKind, walk: &scan::Walk) -> Result<Option<i64>> {
+        let Some(c) = self.existing(state)? else { return Ok(None) };
+        layout::check(c, kind, &self.path).map_err(|stop| self.stopped(stop))?;
+        walk.end(c).map_err(|e| self.failed(&e))
+    }
+
     fn apply(&self, state: &mut State, items: &[Item]) -> Result<Vec<Outcome>> {
         self.open(state)?;
         let State { open, suspect, purged_at, binary } = state;
@@ -250,6 +259,27 @@ impl Sink for SqliteSink {
             c.close().map_err(|(_, e)| shared.failed(&e))
         })
         .await
+    }
+
+    async fn scan(&self, scope: &Scope, below: Version, pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
+        let walk = scan::Walk::new(scope, below);
+        let (kind, first) = (scope.plan.spec.kind, walk.clone());
+        let end = self.with(move |shared, state| shared.last_row(state, kind, &first)).await?;
+        let Some(end) = end else { return Ok(()) };
+        let mut after = Some(i64::MIN);
+        while let Some(row) = after.filter(|_| !pages.is_closed()) {
+            let walk = walk.clone();
+            let step = self.with(move |shared, state| {
+                let Some(c) = shared.existing(state)? else { return Ok(scan::Step::default()) };
+                walk.step(c, row, end, now_millis()).map_err(|e| shared.failed(&e))
+            });
+            let step = step.await?;
+            if !step.held.is_empty() && pages.send(step.held).await.is_err() {
+                break;
+            }
+            after = step.last;
+        }
+        Ok(())
     }
 
     async fn read(&self, plan: &TargetPlan, address: &Address) -> Result<Option<Bytes>> {

@@ -47,7 +47,7 @@ pub fn search(
 }
 
 /// `*` stands for any characters, everything else for itself.
-fn glob(index: &str) -> String {
+pub fn glob(index: &str) -> String {
     let mut pattern = String::with_capacity(index.len());
     for c in index.chars() {
         match c {
@@ -58,7 +58,8 @@ fn glob(index: &str) -> String {
     pattern
 }
 
-fn has_table(c: &Connection, table: &str) -> Result<bool> {
+/// Whether the file has such a table.
+pub fn has_table(c: &Connection, table: &str) -> Result<bool> {
     c.prepare_cached("SELECT 1 FROM sqlite_schema WHERE name = ?1")?.exists([table])
 }
 

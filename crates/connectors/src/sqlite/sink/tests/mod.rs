@@ -2,6 +2,7 @@
 
 mod files;
 mod gates;
+mod scan;
 mod searching;
 
 use std::collections::BTreeMap;

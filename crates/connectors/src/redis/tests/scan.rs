@@ -1,0 +1,183 @@
+//! Walking what the servers hold: patterns, both forms of documents, what is not a document of ours, pages, slots that
+//! move meanwhile. On the shared servers below names of their own, on a server of the test's own for what is everywhere.
+
+use syncline_engine::error::{Code, Kind};
+use syncline_engine::route::Scope;
+use syncline_engine::sink::Delivery;
+use tokio::sync::mpsc;
+
+use super::super::{scan::glob, slots};
+use super::*;
+use crate::testing::{self, absent, document, scanned, server, take_one_page, told, unique};
+
+fn scope(template: &str) -> Scope {
+    testing::scope(target(TargetKind::Cache, "hot", template))
+}
+
+async fn applied(sink: &RedisSink, deliveries: &[Delivery]) {
+    let outcomes = sink.apply(deliveries).await.unwrap();
+    assert!(outcomes.iter().all(|o| matches!(o, Outcome::Applied)), "{outcomes:?}");
+}
+
+#[test]
+fn only_the_placeholders_are_patterns() {
+    assert_eq!(glob("a:*:b"), "a:*:b");
+    assert_eq!(glob(r"a?[b]^\*"), r"a\?\[b\]\^\\*");
+    assert_eq!(scope("a:{id}:*").ids(), None);
+}
+
+#[tokio::test]
+async fn many_documents_come_in_pages_from_every_master() {
+    for name in ["REDIS", "REDIS_CLUSTER", "REDIS_SENTINEL"] {
+        let (url, run) = (server(name), unique("scan:"));
+        let (sink, plan) = (sink(&url, &run), key_plan(|_| ()));
+        let key = |n: u64| format!("{run}:{n:04}");
+        let all: Vec<Delivery> =
+            (0..2700).map(|n| document(&plan, "", &key(n), version(1 + n % 9), "{\"a\":1}")).collect();
+        applied(&sink, &all).await;
+        let gone: Vec<Delivery> = (0..30).map(|n| absent(&plan, "", &key(n), version(20))).collect();
+        applied(&sink, &gone).await;
+        // Neither a neighbour nor another route's is told.
+        let near = document(&plan, "", &format!("{run}:x:1"), version(1), "{}");
+        applied(&sink, &[near, document(&plan, "", &format!("{run}x:1"), version(1), "{}")]).await;
+        let template = format!("{run}:{{id}}");
+        let pages = scanned(&sink, &scope(&template), Version::MAX).await.unwrap();
+        assert!(pages.len() >= 3, "{}", pages.len());
+        let expected: Vec<String> = (30..2700).map(|n| format!("|{}|{}", key(n), 1 + n % 9)).collect();
+        assert_eq!(told(&sink, &scope(&template), version(10)).await, expected);
+        let below: Vec<String> = expected.into_iter().filter(|word| word.ends_with("|1")).collect();
+        assert_eq!(told(&sink, &scope(&template), version(2)).await, below);
+        take_one_page(&sink, &scope(&template), version(10)).await;
+        let left: Vec<Delivery> = (30..2700).map(|n| absent(&plan, "", &key(n), version(30))).collect();
+        let brief = key_plan(|spec| spec.tombstone_ttl = Some(Duration::from_secs(1)));
+        let brief = |delivery: Delivery| Delivery { plan: brief.clone(), ..delivery };
+        applied(&sink, &left.into_iter().map(brief).collect::<Vec<_>>()).await;
+        assert_eq!(told(&sink, &scope(&template), Version::MAX).await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn characters_of_patterns_stand_for_themselves_and_tags_are_kept() {
+    for name in ["REDIS", "REDIS_CLUSTER"] {
+        let (url, run) = (server(name), unique("scan:"));
+        let (sink, plan) = (sink(&url, &run), key_plan(|_| ()));
+        for template in [
+            format!(r"{run}?[a-z]^\:{{id}}"),
+            format!("{{{run}:{{id}}}}"),
+            format!("{{{run}}}:{{id}}:{{title}}"),
+            format!("{run}:*:{{id}}"),
+        ] {
+            let key = |id: &str| template.replace("{id}", id).replace("{title}", "t");
+            let put =
+                [document(&plan, "", &key("1"), version(1), "{}"), absent(&plan, "", &key("2"), version(1))];
+            applied(&sink, &put).await;
+            let expected = [format!("|{}|1", key("1"))];
+            assert_eq!(told(&sink, &scope(&template), version(2)).await, expected, "{template}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_documents_of_ours_are_told() {
+    let own = Server::start(&[]);
+    let (sink, plan) = (sink(&own.url(), "shop"), key_plan(|_| ()));
+    let hash = key_plan(|spec| spec.hash = true);
+    let tagged = "a{tag}b";
+    applied(
+        &sink,
+        &[
+            document(&plan, "", "text", version(3), "{\"a\":1}"),
+            document(&plan, "", "empty", version(4), "{}"),
+            document(&hash, "", "hash", version(5), "{\"a\":1,\"b\":{}}"),
+            document(&plan, "", tagged, version(6), "{}"),
+            absent(&plan, "", "gone", version(7)),
+            absent(&plan, "", "{gone}too", version(7)),
+        ],
+    )
+    .await;
+    for words in [
+        &["SET", "plain", "hello"][..],
+        &["SET", "json", "{\"a\":1}"],
+        &["SET", "digits", "0000000000000000001"],
+        &["SET", "short", "{\"_version\":\"1\"}"],
+        &["SET", "cut", "{\"_version\":\"0000000000000000001"],
+        &["SET", "letters", "{\"_version\":\"000000000000000000x\"}"],
+        &["SET", "huge", "{\"_version\":\"9999999999999999999\"}"],
+        &["SET", "signed", "{\"_version\":\"+000000000000000001\"}"],
+        &["HSET", "fields", "a", "1"],
+        &["HSET", "odd", "_version", "1"],
+        &["RPUSH", "list", "0000000000000000001"],
+        &["ZADD", "sorted", "1", "_version"],
+        &["XADD", "stream", "*", "_version", "0000000000000000001"],
+    ] {
+        own.look::<redis::Value>(words);
+    }
+    let mut link = redis::Client::open(own.url()).unwrap().get_connection().unwrap();
+    redis::cmd("SET").arg(b"\xff\xfe").arg("{\"_version\":\"0000000000000000001\"}").exec(&mut link).unwrap();
+    let everything = ["|a{tag}b|6", "|empty|4", "|hash|5", "|text|3"];
+    assert_eq!(told(&sink, &scope("{key}"), Version::MAX).await, everything);
+    let mut spec = target(TargetKind::Cache, "hot", "{key}");
+    spec.hash = true;
+    assert_eq!(
+        told(&sink, &testing::scope(spec), Version::MAX).await,
+        everything,
+        "whatever form it has now"
+    );
+    assert_eq!(told(&sink, &scope("{title}"), version(5)).await, ["|empty|4", "|text|3"]);
+    own.look::<i64>(&["PEXPIRE", "text", "1"]);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(told(&sink, &scope("{title}"), version(5)).await, ["|empty|4"]);
+    assert_eq!(own.look::<String>(&["INFO", "commandstats"]).matches("cmdstat_keys").count(), 0);
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_asked_again() {
+    let mut own = Server::start(&[]);
+    let (sink, plan) = (sink(&own.url(), "shop"), key_plan(|_| ()));
+    applied(&sink, &[document(&plan, "", "order:1", version(1), "{}")]).await;
+    own.kill();
+    for _ in 0..2 {
+        let error = scanned(&sink, &scope("order:{id}"), version(9)).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Retry, "{error}");
+    }
+    let _again = Server::start_at(own.port, &[]);
+    assert_eq!(told(&sink, &scope("order:{id}"), version(9)).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_moves_between_masters_meanwhile_is_not_passed_over() {
+    let servers = super::cluster::own_cluster();
+    let (sink, plan) =
+        (sink(&format!("redis-cluster://127.0.0.1:{}", servers[0].port), "shop"), key_plan(|_| ()));
+    let put = |n: u64| document(&plan, "", &format!("order:{n}"), version(1), "{}");
+    applied(&sink, &(0..5000).map(put).collect::<Vec<_>>()).await;
+    let scope = scope("order:{id}");
+    let slot = slots::slot("order:1");
+    let [from, to] = if slot < 8192 { [&servers[0], &servers[1]] } else { [&servers[1], &servers[0]] };
+    let slot = slot.to_string();
+    let id = |server: &Server| server.look::<String>(&["CLUSTER", "MYID"]);
+    let failed = |scanned: Result<(), syncline_engine::error::Error>| {
+        let error = scanned.unwrap_err();
+        assert_eq!((error.code(), error.kind()), (Code::Overloaded, Kind::Retry), "{error}");
+    };
+
+    let (pages, mut taken) = mpsc::channel(1);
+    let scan = async { sink.scan(&scope, version(9), &pages).await };
+    let take = async {
+        // The scan waits with the first pages; the slot moves as a whole.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        to.look::<String>(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]);
+        from.look::<String>(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]);
+        let keys: Vec<String> = from.look(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"]);
+        for key in &keys {
+            from.look::<String>(&["MIGRATE", "127.0.0.1", &to.port.to_string(), key, "0", "5000"]);
+        }
+        failed(scanned(&sink, &scope, version(9)).await.map(drop));
+        for server in [to, from] {
+            server.look::<String>(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(to)]);
+        }
+        while let Ok(Some(_)) = tokio::time::timeout(Duration::from_secs(1), taken.recv()).await {}
+    };
+    failed(tokio::join!(scan, take).0);
+    assert_eq!(told(&sink, &scope, version(9)).await.len(), 5000);
+}
