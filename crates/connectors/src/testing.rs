@@ -10,8 +10,7 @@ use syncline_engine::change::{CaptureBatch, Change, Operation, Origin};
 use syncline_engine::error::Error;
 use syncline_engine::position::{Position, ResumeToken};
 use syncline_engine::route::{
-    OnSchemaChange, PipelineSpec, RouteSpec, RouteTable, Scope, SourceSpec, TargetKind, TargetPlan,
-    TargetSpec,
+    OnSchemaChange, PipelineSpec, RouteSpec, Scope, SourceSpec, TargetKind, TargetPlan, TargetSpec,
 };
 use syncline_engine::row::{RowFormat, RowImage, RowVisitor};
 use syncline_engine::schema::{Column, ColumnKind, TableSchema};
@@ -116,10 +115,7 @@ pub fn schema(name: &str) -> TableSchema {
 
 /// The addresses that `shop.orders` can have at a target.
 pub fn scope(target: TargetSpec) -> Scope {
-    let sinks = [target.connection.clone()];
-    let routes = RouteTable::new(&pipeline("shop", vec![route(vec![target])]), &sinks).unwrap();
-    let compiled = routes.plan(&Arc::new(schema("shop.orders"))).unwrap().expect("the route takes the table");
-    compiled.scopes().pop().expect("the target keeps documents")
+    Scope::new(&plan(target), "shop.orders").expect("the templates can be read")
 }
 
 /// The pages that a sink tells of a scope, none of them too large.

@@ -142,15 +142,17 @@ async fn an_index_that_goes_away_meanwhile_is_asked_for_again() {
         applied(&bench, &all).await;
         let scope = scope(&bench.index);
         let (pages, mut taken) = mpsc::channel(1);
-        let scan =
-            async move { bench.sink.scan(&scope, at(9), &pages).await.map(|()| scope).map_err(Box::new) };
+        let scan = async {
+            let pages = pages; // ends with the scan
+            bench.sink.scan(&scope, at(9), &pages).await
+        };
         let take = async {
             taken.recv().await.unwrap();
             let index = format!("/{}-000001", bench.index);
             bench.client.send(Method::DELETE, &index, super::Payload::None).await.unwrap();
             while taken.recv().await.is_some() {}
         };
-        let error = tokio::join!(scan, take).0.map(|_| ()).unwrap_err();
+        let error = tokio::join!(scan, take).0.unwrap_err();
         assert_eq!((error.code(), error.kind()), (Code::Interrupted, Kind::Retry), "{error}");
         assert_eq!(told(&bench.sink, &self::scope(&bench.index), at(9)).await, [""; 0]);
     })
