@@ -9,9 +9,11 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use syncline_engine::clock::now_millis;
 use syncline_engine::error::{Code, Error, Result};
-use syncline_engine::route::TargetPlan;
+use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
-use syncline_engine::sink::{Address, Delivery, Feeding, Outcome, Sink};
+use syncline_engine::sink::{Address, Delivery, Feeding, Held, Outcome, Sink};
+use syncline_engine::version::Version;
+use tokio::sync::mpsc;
 
 use super::answer::Meaning;
 use super::client::{Client, Stamp};
@@ -162,6 +164,11 @@ impl Sink for WebhookSink {
     }
 
     async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Messages are gone once they are sent.
+    async fn scan(&self, _scope: &Scope, _below: Version, _pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
         Ok(())
     }
 
