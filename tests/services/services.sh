@@ -12,6 +12,7 @@
 #   services.sh proxy NAME LISTEN UPSTREAM CONTROL   fault proxy, see fault_proxy.py
 #   services.sh python ARGUMENT... the Python with what checker and data scripts import
 #   services.sh mysqlbinlog ARGUMENT...              that of MySQL 9 (mariadb-binlog comes with the system's package)
+#   services.sh peer NAME          install a tool that benches/peers.py compares with; prints its title and command
 set -u -o pipefail
 umask 022
 
@@ -39,6 +40,8 @@ ROOT=${SYNCLINE_SERVICES:-$(default_root)}
 . "$HERE/lib/redis.sh"
 # shellcheck source=lib/search.sh
 . "$HERE/lib/search.sh"
+# shellcheck source=lib/peers.sh
+. "$HERE/lib/peers.sh"
 
 # A second set of servers beside the first: another SYNCLINE_SERVICES and, say, SYNCLINE_PORT_SHIFT=1000 (at most 5000).
 SHIFT=${SYNCLINE_PORT_SHIFT:-0}
@@ -238,6 +241,7 @@ main() {
     env) cmd_env ;;
     proxy) cmd_proxy "$@" ;;
     python) install_python && PYTHONPATH=${HERE%/services} exec "$ROOT/opt/venv/bin/python" "$@" ;;
+    peer) cmd_peer "$@" ;;
     mysqlbinlog) install_mysql && mysql_program mysqlbinlog "$@" ;;
     *) sed -n '2,/^set -u/{/^set/d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
   esac
