@@ -1,8 +1,8 @@
 """One run of a program that writes a line to a file for each row it reads: from its start until the last row is there.
 
 Most such programs never end by themselves; they are ended once all rows are there, and what they still write is counted
-too. CPU seconds and peak memory are the operating system's account of the finished process and of the children it waited
-for, so the start of a virtual machine counts.
+too. CPU seconds are the operating system's account of the finished process and of the children it waited for, so the start
+of a virtual machine counts.
 """
 import os
 import re
@@ -10,6 +10,8 @@ import signal
 import subprocess
 import tempfile
 import time
+
+from measure import PeakMemory
 
 BLOCK = 1 << 20
 EDGE = 1 << 16
@@ -42,11 +44,13 @@ class Delivery:
         with tempfile.TemporaryFile() as log, open(self.path, "wb") as out:
             began = time.monotonic()
             child = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=log)
-            self._watch(child.pid, began)
-            self.wall = time.monotonic() - began
-            if not ends:
-                os.kill(child.pid, signal.SIGTERM)
-            self._end(child)
+            with PeakMemory(child.pid) as memory:
+                self._watch(child.pid, began)
+                self.wall = time.monotonic() - began
+                if not ends:
+                    os.kill(child.pid, signal.SIGTERM)
+                self._end(child)
+            self.peak_mb = memory.mb
             self._read()
             log.seek(0)
             self._judge(log.read().decode(errors="replace"))
@@ -87,7 +91,7 @@ class Delivery:
             os.kill(child.pid, signal.SIGKILL)
         _, status, usage = os.wait4(child.pid, 0)
         self.exit_code = child.returncode = os.waitstatus_to_exitcode(status)
-        self.cpu, self.peak_mb = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+        self.cpu = usage.ru_utime + usage.ru_stime
 
     def _judge(self, log):
         """All rows and nothing else, from the first to the last."""

@@ -58,11 +58,11 @@ pipeline:
 
 
 class Source:
-    """The binlog that all read: which server, where the rows begin, how many."""
+    """The binlog that all read: which server, where the rows begin and end, how many."""
 
     def __init__(self, at, rows):
         self.at, self.rows = at, rows
-        self.log = self.offset = None
+        self.log = self.offset = self.last_log = self.end = None
 
     def create(self):
         """An empty table, and an account with a password, since not every tool can do without."""
@@ -73,6 +73,12 @@ class Source:
     def write_rows(self):
         self.log, self.offset = source_table.position(self.at)
         source_table.fill(self.at, self.rows)
+        self.last_log, self.end = source_table.position(self.at)
+
+    def logs(self):
+        """The files that hold the rows."""
+        names = [row[0] for row in self.execute("show binary logs")]
+        return names[names.index(self.log):names.index(self.last_log) + 1]
 
     def clean(self):
         self.execute("drop user bench@localhost")
@@ -81,6 +87,7 @@ class Source:
     def execute(self, statement, *values):
         with source_table.connect(self.at) as connection, connection.cursor() as cursor:
             cursor.execute(statement, values)
+            return cursor.fetchall()
 
 
 class Peer:
@@ -185,16 +192,19 @@ class Debezium(Peer):
 
 
 class MariadbBinlog(Peer):
+    """Ends where the rows end, as Maxwell writes its own behind them."""
+
     name = "mariadb-binlog -v, text"
 
     def install(self):
         self.command = ["mariadb-binlog", "-v", "--base64-output=decode-rows", "--read-from-remote-server"]
 
     def arguments(self):
-        return ["-h127.0.0.1", f"-P{self.source.at}", "-uroot", f"--start-position={self.source.offset}", "--to-last-log", self.source.log]
+        return ["-h127.0.0.1", f"-P{self.source.at}", "-uroot", f"--start-position={self.source.offset}",
+                f"--stop-position={self.source.end}", *self.source.logs()]
 
     def run(self):
-        return Delivery(self.command + self.arguments(), self.source.rows, self.folder, mark=b"### INSERT INTO `bench`.`t`", ends=True)
+        return Delivery(self.command + self.arguments(), self.source.rows, self.folder, mark=b"### INSERT INTO", ends=True)
 
 
 class Syncline(Peer):

@@ -2,8 +2,8 @@
 # Other programs that read a binlog, for benches/peers.py. `peer NAME` installs one below opt/peers and prints what it
 # is called, then the command that starts it, one word a line. Nothing here starts a server.
 
-MAXWELL=1.22.6         # the newest on Maven Central, written for Java 8
-DEBEZIUM=3.5.0.Final   # the newest whose MariaDB connector is on Maven Central
+MAXWELL=1.22.6         # the newest found on Maven Central, written for Java 8
+DEBEZIUM=3.5.0.Final   # the newest whose MariaDB connector was found on Maven Central
 GO_MYSQL=1.16.0
 GO=1.26.6
 FAUCET=1.17.0
