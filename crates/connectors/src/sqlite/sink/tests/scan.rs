@@ -23,7 +23,7 @@ async fn applied(sink: &SqliteSink, deliveries: &[Delivery]) {
     assert!(outcomes.iter().all(|outcome| outcome == "applied"), "{outcomes:?}");
 }
 
-async fn change(path: &Path, sql: &str) {
+fn change(path: &Path, sql: &str) {
     Connection::open(path).unwrap().execute_batch(sql).unwrap();
 }
 
@@ -115,7 +115,7 @@ async fn rows_of_somebody_else_have_no_version_or_are_passed_over() {
     let sink = ready(&path).await;
     let sql = "INSERT INTO collections VALUES ('t', 'text', 'none', '{}'), ('t', 'negative', -1, '{}'),
                    ('t', 'half', 1.5, '{}'), ('t', x'ff00', 1, '{}'), ('t', 'ours', 9007199254740993, '{}')";
-    change(&path, sql).await;
+    change(&path, sql);
     let found = told(&sink, &scope(TargetKind::Document, "t"), at(2)).await;
     assert_eq!(found, ["t|half|0", "t|negative|0", "t|ours|1", "t|text|0"]);
 }
@@ -128,7 +128,7 @@ async fn a_file_or_table_that_is_not_there_holds_nothing() {
         assert_eq!(told(&sink(&path), &scope(kind, "{key}"), at(9)).await, [""; 0]);
     }
     assert!(!path.exists(), "looking makes no file");
-    change(&path, "CREATE TABLE cache (mine)").await;
+    change(&path, "CREATE TABLE cache (mine)");
     assert_eq!(told(&sink(&path), &scope(TargetKind::Document, "t"), at(9)).await, [""; 0]);
     let error = scanned(&sink(&path), &scope(TargetKind::Cache, "{key}"), at(9)).await.unwrap_err();
     assert_eq!((error.code(), error.kind()), (Code::SqliteSinkLayout, Kind::Config), "{error}");
