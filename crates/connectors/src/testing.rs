@@ -8,9 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use syncline_engine::change::{CaptureBatch, Change, Operation, Origin};
 use syncline_engine::error::Error;
-use syncline_engine::position::{Position, ResumeToken};
+use syncline_engine::position::Position;
 use syncline_engine::route::{
-    OnSchemaChange, PipelineSpec, RouteSpec, Scope, SourceSpec, TargetKind, TargetPlan, TargetSpec,
+    PipelineSpec, RouteSpec, Scope, SourceSpec, TargetKind, TargetPlan, TargetSpec,
 };
 use syncline_engine::row::{RowFormat, RowImage, RowVisitor};
 use syncline_engine::schema::{Column, ColumnKind, TableSchema};
@@ -44,56 +44,17 @@ pub fn connection(name: &str, url: &str) -> ConnectionSpec {
 
 /// A target with nothing but the word it was given.
 pub fn target(kind: TargetKind, connection: &str, template: &str) -> TargetSpec {
-    TargetSpec {
-        connection: connection.into(),
-        kind,
-        template: template.into(),
-        id: None,
-        ttl: None,
-        tombstone_ttl: None,
-        hash: false,
-        invalidate: false,
-        settings: serde_json::Map::new(),
-        mapping: Default::default(),
-    }
+    TargetSpec::new(connection, kind, template)
 }
 
 /// A route of `shop.orders` to these targets.
 pub fn route(targets: Vec<TargetSpec>) -> RouteSpec {
-    RouteSpec {
-        table: "shop.orders".into(),
-        key: None,
-        filters: vec![],
-        transforms: vec![],
-        only: None,
-        partition_by: None,
-        on_schema_change: OnSchemaChange::Reread,
-        on_drop_delete: false,
-        accept_cascade: false,
-        zero_date_text: false,
-        targets,
-    }
+    RouteSpec::new("shop.orders", targets)
 }
 
 /// A pipeline with these routes.
 pub fn pipeline(name: &str, routes: Vec<RouteSpec>) -> PipelineSpec {
-    PipelineSpec {
-        name: name.into(),
-        source: SourceSpec {
-            connection: "shop".into(),
-            tables: vec!["shop.*".into()],
-            exclude: vec![],
-            server_id: None,
-            backfill: true,
-            chunk_rows: 10_000,
-            chunk_workers: 1,
-            max_rows_per_second: None,
-        },
-        tenant: None,
-        routes,
-        max_dead_letters: 100,
-        memory: 64 << 20,
-    }
+    PipelineSpec::new(name, SourceSpec::new("shop", &["shop.*"]), routes)
 }
 
 /// The plan of a target that is alone in its route.
@@ -214,16 +175,7 @@ fn batch(table: &str, operation: Operation, version: Version) -> CaptureBatch {
         offset: version.offset(),
         origin: Arc::new(Origin { server_id: 1, file: "test".into(), gtid: None, committed_at: 0 }),
     };
-    let position = Position { version, token: Arc::new(Token(version)) };
-    CaptureBatch {
-        changes: vec![change],
-        start: position.clone(),
-        resume: position,
-        source_time: None,
-        caught_up: false,
-        bytes: 0,
-        permit: None,
-    }
+    CaptureBatch::at(Position::nowhere(version), vec![change])
 }
 
 struct NoColumns;
@@ -231,16 +183,5 @@ struct NoColumns;
 impl RowFormat for NoColumns {
     fn visit(&self, _image: &[u8], _visitor: &mut dyn RowVisitor) -> Result<(), Error> {
         Ok(())
-    }
-}
-
-struct Token(Version);
-
-impl ResumeToken for Token {
-    fn encode(&self) -> String {
-        self.0.to_string()
-    }
-    fn text(&self) -> String {
-        self.0.to_string()
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use syncline_engine::change::{CaptureBatch, Change, Operation, Origin};
 use syncline_engine::packed;
-use syncline_engine::position::{Position, ResumeToken};
+use syncline_engine::position::Position;
 use syncline_engine::route::{
-    Deliveries, FilterSpec, FilterTest, OnSchemaChange, PipelineSpec, RouteSpec, RouteTable, SourceSpec,
-    TargetKind, TargetSpec, TransformAction, TransformSpec,
+    Deliveries, FilterSpec, FilterTest, PipelineSpec, RouteSpec, RouteTable, SourceSpec, TargetKind,
+    TargetSpec, TransformAction, TransformSpec,
 };
 use syncline_engine::schema::{Column, ColumnKind, TableSchema};
 use syncline_engine::value::{Clock, Date, Value};
@@ -71,17 +71,6 @@ fn change(schema: &Arc<TableSchema>, origin: &Arc<Origin>, writer: &mut packed::
     }
 }
 
-struct Nowhere;
-
-impl ResumeToken for Nowhere {
-    fn encode(&self) -> String {
-        String::new()
-    }
-    fn text(&self) -> String {
-        String::new()
-    }
-}
-
 fn batch(schema: &Arc<TableSchema>, from: i64) -> Arc<CaptureBatch> {
     let origin = Origin {
         server_id: 1,
@@ -91,47 +80,16 @@ fn batch(schema: &Arc<TableSchema>, from: i64) -> Arc<CaptureBatch> {
     };
     let origin = Arc::new(origin);
     let mut writer = packed::Writer::new();
-    let position = Position { version: Version::ZERO, token: Arc::new(Nowhere) };
-    Arc::new(CaptureBatch {
-        changes: (from..from + BATCH).map(|id| change(schema, &origin, &mut writer, id)).collect(),
-        start: position.clone(),
-        resume: position,
-        source_time: None,
-        caught_up: false,
-        bytes: 0,
-        permit: None,
-    })
+    let changes = (from..from + BATCH).map(|id| change(schema, &origin, &mut writer, id)).collect();
+    Arc::new(CaptureBatch::at(Position::nowhere(Version::ZERO), changes))
 }
 
 fn target(kind: TargetKind, template: &str) -> TargetSpec {
-    TargetSpec {
-        connection: "to".into(),
-        kind,
-        template: template.into(),
-        id: None,
-        ttl: None,
-        tombstone_ttl: None,
-        hash: false,
-        invalidate: false,
-        settings: serde_json::Map::new(),
-        mapping: Default::default(),
-    }
+    TargetSpec::new("to", kind, template)
 }
 
 fn route(target: TargetSpec) -> RouteSpec {
-    RouteSpec {
-        table: "bench.*".into(),
-        key: None,
-        filters: Vec::new(),
-        transforms: Vec::new(),
-        only: None,
-        partition_by: None,
-        on_schema_change: OnSchemaChange::Reread,
-        on_drop_delete: false,
-        accept_cascade: false,
-        zero_date_text: false,
-        targets: vec![target],
-    }
+    RouteSpec::new("bench.*", vec![target])
 }
 
 fn busy() -> RouteSpec {
@@ -149,24 +107,8 @@ fn busy() -> RouteSpec {
 }
 
 fn table(route: RouteSpec) -> RouteTable {
-    let source = SourceSpec {
-        connection: "db".into(),
-        tables: vec!["bench.*".into()],
-        exclude: Vec::new(),
-        server_id: None,
-        backfill: true,
-        chunk_rows: 1,
-        chunk_workers: 1,
-        max_rows_per_second: None,
-    };
-    let spec = PipelineSpec {
-        name: "p".into(),
-        source,
-        tenant: None,
-        routes: vec![route],
-        max_dead_letters: 1,
-        memory: 1,
-    };
+    let source = SourceSpec::new("db", &["bench.*"]);
+    let spec = PipelineSpec::new("p", source, vec![route]);
     RouteTable::new(&spec, &["to".to_owned()]).expect("the route is good")
 }
 

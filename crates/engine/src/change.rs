@@ -92,6 +92,21 @@ pub struct CaptureBatch {
     pub permit: Option<OwnedSemaphorePermit>,
 }
 
+impl CaptureBatch {
+    /// Changes that stand at one position; nothing more is known of them.
+    pub fn at(position: Position, changes: Vec<Change>) -> CaptureBatch {
+        CaptureBatch {
+            changes,
+            start: position.clone(),
+            resume: position,
+            source_time: None,
+            caught_up: false,
+            bytes: 0,
+            permit: None,
+        }
+    }
+}
+
 /// What a source hands on: rows, or something that happened to a table, in order.
 #[derive(Debug)]
 pub enum Captured {

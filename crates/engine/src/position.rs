@@ -23,6 +23,25 @@ pub struct Position {
     pub token: Arc<dyn ResumeToken>,
 }
 
+impl Position {
+    /// For rows that no stream brought: nobody can resume here.
+    pub fn nowhere(version: Version) -> Position {
+        Position { version, token: Arc::new(Nowhere) }
+    }
+}
+
+struct Nowhere;
+
+impl ResumeToken for Nowhere {
+    fn encode(&self) -> String {
+        String::new()
+    }
+
+    fn text(&self) -> String {
+        "nowhere".to_owned()
+    }
+}
+
 impl fmt::Debug for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.token.text(), self.version)

@@ -8,7 +8,7 @@ use syncline_connectors::registry;
 use syncline_engine::change::{CaptureBatch, Change, Operation, Origin};
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::packed;
-use syncline_engine::position::{Position, ResumeToken};
+use syncline_engine::position::Position;
 use syncline_engine::route::{Deliveries, PipelineSpec, RouteTable};
 use syncline_engine::row::RowImage;
 use syncline_engine::schema::{ColumnKind, TableSchema};
@@ -214,33 +214,11 @@ fn deliver(
         offset: 0,
         origin: Arc::new(origin),
     };
-    let nowhere = Position { version: Version::ZERO, token: Arc::new(Nowhere) };
-    let batch = Arc::new(CaptureBatch {
-        changes: vec![change],
-        start: nowhere.clone(),
-        resume: nowhere,
-        source_time: None,
-        caught_up: true,
-        bytes: 0,
-        permit: None,
-    });
+    let batch = Arc::new(CaptureBatch::at(Position::nowhere(Version::ZERO), vec![change]));
     let mut out = Deliveries::default();
     routes.deliver(&batch, 0, &mut out)?;
     let found = out.items.into_iter().map(|(_, delivery)| Ok(delivery));
     Ok(found.chain(out.refused.into_iter().map(|(_, _, error)| Err(error))).collect())
-}
-
-/// A row that was never captured stands nowhere.
-struct Nowhere;
-
-impl ResumeToken for Nowhere {
-    fn encode(&self) -> String {
-        String::new()
-    }
-
-    fn text(&self) -> String {
-        String::new()
-    }
 }
 
 #[cfg(test)]

@@ -10,13 +10,6 @@ use super::read::{At, Reader, Section};
 use super::routes;
 use super::yaml::{Content, Node};
 
-/// Rows of one cause that may be parked before their table halts.
-const MAX_DEAD_LETTERS: u64 = 1000;
-/// Bytes between capture and the last acknowledgement.
-const MEMORY: usize = 32 << 20;
-const CHUNK_ROWS: u64 = 10_000;
-const CHUNK_WORKERS: u64 = 2;
-
 /// Reads all pipelines; `used` collects the names of connections that something names.
 pub(crate) fn read(
     reader: &Reader,
@@ -64,8 +57,8 @@ fn one(
     };
     log(&mut section);
     let tenant = section.text("tenant").map(|at| at.value);
-    let max_dead_letters = section.number("max_dead_letters", 0, u64::MAX).unwrap_or(MAX_DEAD_LETTERS);
-    let memory = section.size("memory").unwrap_or(MEMORY);
+    let max_dead_letters = section.number("max_dead_letters", 0, u64::MAX);
+    let memory = section.size("memory");
     let routes = match section.get("routes") {
         Some(node) => routes::read(reader, node, &section.name, connections, used, &mut places),
         None => {
@@ -74,8 +67,13 @@ fn one(
         }
     };
     section.finish();
-    let spec =
-        PipelineSpec { name: name.to_owned(), source: source?, tenant, routes, max_dead_letters, memory };
+    let plain = PipelineSpec::new(name, source?, routes);
+    let spec = PipelineSpec {
+        tenant,
+        max_dead_letters: max_dead_letters.unwrap_or(plain.max_dead_letters),
+        memory: memory.unwrap_or(plain.memory),
+        ..plain
+    };
     Some((spec, places))
 }
 
@@ -107,15 +105,16 @@ fn read_source(
     }
     let exclude = source.texts("exclude").unwrap_or_default();
     let many = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let plain = SourceSpec::new(connection.as_ref().map_or("", |at| &at.value), &[]);
     let spec = SourceSpec {
-        connection: connection.as_ref().map(|at| at.value.clone()).unwrap_or_default(),
         tables: patterns(reader, tables.unwrap_or_default()),
         exclude: patterns(reader, exclude),
         server_id: source.number("server_id", 1, u64::from(u32::MAX)).and_then(|n| u32::try_from(n).ok()),
-        backfill: source.boolean("backfill").unwrap_or(true),
-        chunk_rows: many(source.number("chunk_rows", 1, 1_000_000).unwrap_or(CHUNK_ROWS)),
-        chunk_workers: many(source.number("chunk_workers", 1, 32).unwrap_or(CHUNK_WORKERS)),
+        backfill: source.boolean("backfill").unwrap_or(plain.backfill),
+        chunk_rows: source.number("chunk_rows", 1, 1_000_000).map_or(plain.chunk_rows, many),
+        chunk_workers: source.number("chunk_workers", 1, 32).map_or(plain.chunk_workers, many),
         max_rows_per_second: source.number("max_rows_per_second", 1, u64::MAX),
+        ..plain
     };
     source.finish();
     role(reader, &connection?, Role::Source, connections, used);

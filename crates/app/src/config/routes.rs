@@ -71,18 +71,18 @@ fn one(
     };
     section.finish();
     let table = pattern(reader, table?)?;
+    let plain = RouteSpec::new(&table, targets);
     let route = RouteSpec {
-        table,
         key,
         filters,
         transforms,
         only,
         partition_by,
-        on_schema_change: on_schema_change.unwrap_or(OnSchemaChange::Reread),
-        on_drop_delete: on_drop_delete.unwrap_or(false),
-        accept_cascade: accept_cascade.unwrap_or(false),
-        zero_date_text: zero_date_text.unwrap_or(false),
-        targets,
+        on_schema_change: on_schema_change.unwrap_or(plain.on_schema_change),
+        on_drop_delete: on_drop_delete.unwrap_or(plain.on_drop_delete),
+        accept_cascade: accept_cascade.unwrap_or(plain.accept_cascade),
+        zero_date_text: zero_date_text.unwrap_or(plain.zero_date_text),
+        ..plain
     };
     Some((route, places))
 }

@@ -18,52 +18,19 @@ use source::{ScriptedSource, Shared};
 use syncline_connectors::registry;
 use syncline_engine::ledger::{DeadLetterFilter, Ledger, TableState};
 use syncline_engine::pipeline::{BackfillRequest, Phases, PipelineHandle, PipelineParts, spawn};
-use syncline_engine::route::{OnSchemaChange, PipelineSpec, RouteSpec, SourceSpec, TargetKind, TargetSpec};
+use syncline_engine::route::{PipelineSpec, RouteSpec, SourceSpec, TargetKind, TargetSpec};
 use syncline_engine::sink::Sink;
 
 const SINKS: [&str; 2] = ["picky", "plain"];
 
 fn spec(backfill: bool) -> PipelineSpec {
-    let target = |connection: &str| TargetSpec {
-        connection: connection.into(),
-        kind: TargetKind::Document,
-        template: "items".into(),
-        id: None,
-        ttl: None,
-        tombstone_ttl: None,
-        hash: false,
-        invalidate: false,
-        settings: Default::default(),
-        mapping: Default::default(),
-    };
+    let target = |connection: &&str| TargetSpec::new(connection, TargetKind::Document, "items");
+    let source = SourceSpec { backfill, chunk_rows: 50, ..SourceSpec::new("script", &["main.*"]) };
+    let route = RouteSpec::new("main.items", SINKS.iter().map(target).collect());
     PipelineSpec {
-        name: "model".into(),
-        source: SourceSpec {
-            connection: "script".into(),
-            tables: vec!["main.*".into()],
-            exclude: vec![],
-            server_id: None,
-            backfill,
-            chunk_rows: 50,
-            chunk_workers: 2,
-            max_rows_per_second: None,
-        },
-        tenant: None,
-        routes: vec![RouteSpec {
-            table: "main.items".into(),
-            key: None,
-            filters: vec![],
-            transforms: vec![],
-            only: None,
-            partition_by: None,
-            on_schema_change: OnSchemaChange::Reread,
-            on_drop_delete: false,
-            accept_cascade: false,
-            zero_date_text: false,
-            targets: SINKS.iter().map(|name| target(name)).collect(),
-        }],
         max_dead_letters: 1_000_000,
         memory: 64 << 10,
+        ..PipelineSpec::new("model", source, vec![route])
     }
 }
 

@@ -42,18 +42,7 @@ impl Mirror {
         for (name, url, kind, template) in all {
             let options = ConnectionOptions::default();
             connections.insert(name, (ConnectionSpec { name: name.into(), url, options }, kind));
-            shop.spec.routes[0].targets.push(TargetSpec {
-                connection: name.into(),
-                kind,
-                template: template.into(),
-                id: None,
-                ttl: None,
-                tombstone_ttl: None,
-                hash: false,
-                invalidate: false,
-                settings: Default::default(),
-                mapping: Default::default(),
-            });
+            shop.spec.routes[0].targets.push(TargetSpec::new(name, kind, template));
         }
         Mirror { shop, connections, _folder: folder }
     }

@@ -11,7 +11,7 @@ use syncline_engine::change::{CaptureBatch, Captured, Change, TableEvent};
 use syncline_engine::error::Error;
 use syncline_engine::ledger::{Ledger, TableRecord, TableState};
 use syncline_engine::position::{Position, StoredPosition};
-use syncline_engine::route::{OnSchemaChange, PipelineSpec, RouteSpec, SourceSpec};
+use syncline_engine::route::{PipelineSpec, RouteSpec, SourceSpec};
 use syncline_engine::source::{CaptureStream, Source};
 use syncline_engine::value::OwnedValue;
 use tempfile::TempDir;
@@ -110,34 +110,11 @@ pub async fn connect(url: &str) -> mysql_async::Conn {
 }
 
 fn spec(database: &str) -> PipelineSpec {
+    let tables = format!("{database}.*");
+    let source = SourceSpec { chunk_rows: 1000, ..SourceSpec::new("shop", &[&tables]) };
     PipelineSpec {
-        name: database.to_owned(),
-        source: SourceSpec {
-            connection: "shop".into(),
-            tables: vec![format!("{database}.*")],
-            exclude: vec![],
-            server_id: None,
-            backfill: true,
-            chunk_rows: 1000,
-            chunk_workers: 2,
-            max_rows_per_second: None,
-        },
-        tenant: None,
-        routes: vec![RouteSpec {
-            table: format!("{database}.*"),
-            key: None,
-            filters: vec![],
-            transforms: vec![],
-            only: None,
-            partition_by: None,
-            on_schema_change: OnSchemaChange::Reread,
-            on_drop_delete: false,
-            accept_cascade: false,
-            zero_date_text: false,
-            targets: vec![],
-        }],
         max_dead_letters: 100,
-        memory: 64 << 20,
+        ..PipelineSpec::new(database, source, vec![RouteSpec::new(&tables, Vec::new())])
     }
 }
 

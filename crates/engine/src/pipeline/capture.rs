@@ -317,13 +317,5 @@ fn untouched(
 
 fn read_batch(changes: Vec<Change>, position: &Position) -> CaptureBatch {
     let bytes = changes.iter().filter_map(|c| c.after.as_ref()).map(|image| image.bytes.len()).sum();
-    CaptureBatch {
-        changes,
-        start: position.clone(),
-        resume: position.clone(),
-        source_time: None,
-        caught_up: false,
-        bytes,
-        permit: None,
-    }
+    CaptureBatch { bytes, ..CaptureBatch::at(position.clone(), changes) }
 }

@@ -45,8 +45,7 @@ pub(crate) async fn sweep(
     let keeps = |target: &TargetPlan| !target.spec.kind.keeps_lines() && !target.spec.invalidate;
     for (sink, target) in targets.iter().filter(|(sink, target)| wanted(sink) && keeps(target)) {
         let Some(port) = shared.ports().into_iter().find(|port| port.index == *sink) else { continue };
-        let position = shared.position.borrow().clone().ok_or_else(stopping)?;
-        let gone = Sweep { shared, plan, port: &port, below, position }.target(target).await?;
+        let gone = Sweep { shared, plan, port: &port, below }.target(target).await?;
         tracing::info!(table = plan.table, target = target.label, gone, "swept");
     }
     Ok(())
@@ -58,8 +57,6 @@ struct Sweep<'a> {
     plan: &'a BackfillTable,
     port: &'a Port,
     below: Version,
-    /// Where capture stood at its start; nobody resumes there.
-    position: Position,
 }
 
 impl Sweep<'_> {
@@ -149,16 +146,8 @@ impl Sweep<'_> {
             offset: version.offset(),
             origin: Arc::new(Origin { server_id: 0, file: "".into(), gtid: None, committed_at: 0 }),
         };
-        let position = self.position.clone();
-        CaptureBatch {
-            changes: vec![change],
-            start: position.clone(),
-            resume: position,
-            source_time: None,
-            caught_up: false,
-            bytes: deletes * DELETE,
-            permit: None,
-        }
+        let position = Position::nowhere(version);
+        CaptureBatch { bytes: deletes * DELETE, ..CaptureBatch::at(position, vec![change]) }
     }
 }
 

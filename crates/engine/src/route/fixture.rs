@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::change::{CaptureBatch, Change, Operation, Origin};
 use crate::packed;
-use crate::position::{Position, ResumeToken};
+use crate::position::Position;
 use crate::row::RowImage;
 use crate::schema::{Column, ColumnKind, TableSchema};
 use crate::sink::{Body, Counted, Delivery};
@@ -36,48 +36,15 @@ pub(crate) fn cases() -> Arc<TableSchema> {
 }
 
 pub(crate) fn route(table: &str, targets: Vec<TargetSpec>) -> RouteSpec {
-    RouteSpec {
-        table: table.into(),
-        key: None,
-        filters: Vec::new(),
-        transforms: Vec::new(),
-        only: None,
-        partition_by: None,
-        on_schema_change: OnSchemaChange::Reread,
-        on_drop_delete: false,
-        accept_cascade: false,
-        zero_date_text: false,
-        targets,
-    }
+    RouteSpec::new(table, targets)
 }
 
 pub(crate) fn target(connection: &str, kind: TargetKind, template: &str) -> TargetSpec {
-    TargetSpec {
-        connection: connection.into(),
-        kind,
-        template: template.into(),
-        id: None,
-        ttl: None,
-        tombstone_ttl: None,
-        hash: false,
-        invalidate: false,
-        settings: serde_json::Map::new(),
-        mapping: Default::default(),
-    }
+    TargetSpec::new(connection, kind, template)
 }
 
 pub(crate) fn pipeline(routes: Vec<RouteSpec>) -> PipelineSpec {
-    let source = SourceSpec {
-        connection: "db".into(),
-        tables: vec!["shop.*".into()],
-        exclude: Vec::new(),
-        server_id: None,
-        backfill: true,
-        chunk_rows: 1,
-        chunk_workers: 1,
-        max_rows_per_second: None,
-    };
-    PipelineSpec { name: "p".into(), source, tenant: None, routes, max_dead_letters: 1, memory: 1 }
+    PipelineSpec::new("p", SourceSpec::new("db", &["shop.*"]), routes)
 }
 
 pub(crate) fn when(name: &str, text: &str) -> FilterSpec {
@@ -103,17 +70,6 @@ pub(crate) fn case(id: i64, title: &str, status: &str, month: u8) -> RowImage {
     row(&[Value::Int(id), Value::Text(title), Value::Text(status), day])
 }
 
-struct Nowhere;
-
-impl ResumeToken for Nowhere {
-    fn encode(&self) -> String {
-        String::new()
-    }
-    fn text(&self) -> String {
-        String::new()
-    }
-}
-
 pub(crate) fn change(
     schema: &Arc<TableSchema>,
     operation: Operation,
@@ -134,16 +90,7 @@ pub(crate) fn change(
 }
 
 pub(crate) fn batch(changes: Vec<Change>) -> Arc<CaptureBatch> {
-    let position = Position { version: Version::ZERO, token: Arc::new(Nowhere) };
-    Arc::new(CaptureBatch {
-        changes,
-        start: position.clone(),
-        resume: position,
-        source_time: None,
-        caught_up: true,
-        bytes: 0,
-        permit: None,
-    })
+    Arc::new(CaptureBatch::at(Position::nowhere(Version::ZERO), changes))
 }
 
 pub(crate) fn table(routes: Vec<RouteSpec>) -> RouteTable {

@@ -21,6 +21,20 @@ pub struct PipelineSpec {
     pub memory: usize,
 }
 
+impl PipelineSpec {
+    /// As a file with these routes and nothing else means it.
+    pub fn new(name: &str, source: SourceSpec, routes: Vec<RouteSpec>) -> PipelineSpec {
+        PipelineSpec {
+            name: name.to_owned(),
+            source,
+            tenant: None,
+            routes,
+            max_dead_letters: 1000,
+            memory: 32 << 20,
+        }
+    }
+}
+
 /// The source's part.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceSpec {
@@ -40,6 +54,22 @@ pub struct SourceSpec {
     pub chunk_workers: usize,
     /// Rows per second at most; `None` for as fast as it goes.
     pub max_rows_per_second: Option<u64>,
+}
+
+impl SourceSpec {
+    /// As a file with this connection, these tables and nothing else means it.
+    pub fn new(connection: &str, tables: &[&str]) -> SourceSpec {
+        SourceSpec {
+            connection: connection.to_owned(),
+            tables: tables.iter().map(|table| (*table).to_owned()).collect(),
+            exclude: Vec::new(),
+            server_id: None,
+            backfill: true,
+            chunk_rows: 10_000,
+            chunk_workers: 2,
+            max_rows_per_second: None,
+        }
+    }
 }
 
 /// One route.
@@ -67,6 +97,25 @@ pub struct RouteSpec {
     pub zero_date_text: bool,
     /// Where it goes.
     pub targets: Vec<TargetSpec>,
+}
+
+impl RouteSpec {
+    /// As a file with this table, these targets and nothing else means it.
+    pub fn new(table: &str, targets: Vec<TargetSpec>) -> RouteSpec {
+        RouteSpec {
+            table: table.to_owned(),
+            key: None,
+            filters: Vec::new(),
+            transforms: Vec::new(),
+            only: None,
+            partition_by: None,
+            on_schema_change: OnSchemaChange::Reread,
+            on_drop_delete: false,
+            accept_cascade: false,
+            zero_date_text: false,
+            targets,
+        }
+    }
 }
 
 /// See SURFACE.
@@ -205,4 +254,22 @@ pub struct TargetSpec {
     pub settings: serde_json::Map<String, serde_json::Value>,
     /// Mapping per field.
     pub mapping: BTreeMap<String, serde_json::Value>,
+}
+
+impl TargetSpec {
+    /// As a file with this word and nothing else means it.
+    pub fn new(connection: &str, kind: TargetKind, template: &str) -> TargetSpec {
+        TargetSpec {
+            connection: connection.to_owned(),
+            kind,
+            template: template.to_owned(),
+            id: None,
+            ttl: None,
+            tombstone_ttl: None,
+            hash: false,
+            invalidate: false,
+            settings: serde_json::Map::new(),
+            mapping: BTreeMap::new(),
+        }
+    }
 }

@@ -98,15 +98,7 @@ impl Builder {
 
 /// A batch that only moves the position.
 pub fn empty(position: Position, source_time: Option<i64>, caught_up: bool) -> CaptureBatch {
-    CaptureBatch {
-        changes: vec![],
-        start: position.clone(),
-        resume: position,
-        source_time,
-        caught_up,
-        bytes: 0,
-        permit: None,
-    }
+    CaptureBatch { source_time, caught_up, ..CaptureBatch::at(position, Vec::new()) }
 }
 
 #[cfg(test)]

@@ -247,15 +247,10 @@ impl Log {
 
     /// An empty batch: nothing new.
     pub fn heartbeat(&self, caught_up: bool) -> Captured {
-        let position = self.position();
         Captured::Batch(CaptureBatch {
-            changes: Vec::new(),
-            start: position.clone(),
-            resume: position,
             source_time: caught_up.then(syncline_engine::clock::now_millis),
             caught_up,
-            bytes: 0,
-            permit: None,
+            ..CaptureBatch::at(self.position(), Vec::new())
         })
     }
 }

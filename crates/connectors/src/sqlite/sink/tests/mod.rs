@@ -5,7 +5,6 @@ mod gates;
 mod scan;
 mod searching;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +13,8 @@ use bytes::Bytes;
 use rusqlite::Connection;
 use syncline_engine::change::{CaptureBatch, Change, Operation, Origin};
 use syncline_engine::packed;
-use syncline_engine::position::{Position, ResumeToken};
-use syncline_engine::route::{OnSchemaChange, RouteSpec, TargetKind, TargetPlan, TargetSpec};
+use syncline_engine::position::Position;
+use syncline_engine::route::{RouteSpec, TargetKind, TargetPlan, TargetSpec};
 use syncline_engine::schema::{Column, ColumnKind, TableSchema};
 use syncline_engine::sink::{Address, Body, Counted, Delivery, Outcome, Sink};
 use syncline_engine::value::Value;
@@ -24,44 +23,9 @@ use syncline_engine::version::Version;
 use super::SqliteSink;
 use crate::connection::{ConnectionOptions, ConnectionSpec};
 
-struct Nowhere;
-
-impl ResumeToken for Nowhere {
-    fn encode(&self) -> String {
-        "{}".into()
-    }
-
-    fn text(&self) -> String {
-        "nowhere".into()
-    }
-}
-
 fn plan(kind: TargetKind, ttl: Option<Duration>) -> Arc<TargetPlan> {
-    let spec = TargetSpec {
-        connection: "target".into(),
-        kind,
-        template: "t".into(),
-        id: None,
-        ttl,
-        tombstone_ttl: None,
-        hash: false,
-        invalidate: false,
-        settings: serde_json::Map::new(),
-        mapping: BTreeMap::new(),
-    };
-    let route = RouteSpec {
-        table: "main.t".into(),
-        key: None,
-        filters: vec![],
-        transforms: vec![],
-        only: None,
-        partition_by: None,
-        on_schema_change: OnSchemaChange::Reread,
-        on_drop_delete: false,
-        accept_cascade: false,
-        zero_date_text: false,
-        targets: vec![spec.clone()],
-    };
+    let spec = TargetSpec { ttl, ..TargetSpec::new("target", kind, "t") };
+    let route = RouteSpec::new("main.t", vec![spec.clone()]);
     Arc::new(TargetPlan { id: kind as u32, spec, route: Arc::new(route), label: "target".into() })
 }
 
@@ -101,7 +65,6 @@ fn delivery(plan: &Arc<TargetPlan>, id: &str, version: Version, document: Option
     let mut writer = packed::Writer::new();
     writer.push(Value::Int(1));
     let origin = Arc::new(Origin { server_id: 0, file: "f".into(), gtid: None, committed_at: 0 });
-    let position = Position { version, token: Arc::new(Nowhere) };
     let change = Change {
         schema: Arc::new(schema()),
         operation: Operation::Insert,
@@ -112,15 +75,7 @@ fn delivery(plan: &Arc<TargetPlan>, id: &str, version: Version, document: Option
         offset: 0,
         origin,
     };
-    let batch = CaptureBatch {
-        changes: vec![change],
-        start: position.clone(),
-        resume: position,
-        source_time: None,
-        caught_up: false,
-        bytes: 0,
-        permit: None,
-    };
+    let batch = CaptureBatch::at(Position::nowhere(version), vec![change]);
     Delivery {
         address: address(plan.spec.kind, id),
         plan: Arc::clone(plan),

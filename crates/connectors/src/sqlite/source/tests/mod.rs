@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use syncline_engine::change::{CaptureBatch, Captured, Change, TableEvent};
 use syncline_engine::error::Result;
 use syncline_engine::position::{Position, StoredPosition};
-use syncline_engine::route::{OnSchemaChange, PipelineSpec, RouteSpec, SourceSpec, TargetKind, TargetSpec};
+use syncline_engine::route::{PipelineSpec, RouteSpec, SourceSpec, TargetKind, TargetSpec};
 use syncline_engine::row::RowImage;
 use syncline_engine::schema::TableSchema;
 use syncline_engine::source::{CaptureStream, Source};
@@ -29,48 +29,15 @@ use crate::sqlite::ledger::SqliteLedger;
 
 /// A pipeline that captures the patterns and sends everything to `discard`.
 fn pipeline(name: &str, tables: &[&str]) -> PipelineSpec {
-    let target = TargetSpec {
-        connection: "discard".into(),
-        kind: TargetKind::Discard,
-        template: String::new(),
-        id: None,
-        ttl: None,
-        tombstone_ttl: None,
-        hash: false,
-        invalidate: false,
-        settings: serde_json::Map::new(),
-        mapping: BTreeMap::new(),
+    let target = TargetSpec::new("discard", TargetKind::Discard, "");
+    let route = RouteSpec::new("main.*", vec![target]);
+    let source = SourceSpec {
+        exclude: vec!["main.temp_*".into()],
+        chunk_rows: 1000,
+        chunk_workers: 1,
+        ..SourceSpec::new("shop", tables)
     };
-    let route = RouteSpec {
-        table: "main.*".into(),
-        key: None,
-        filters: vec![],
-        transforms: vec![],
-        only: None,
-        partition_by: None,
-        on_schema_change: OnSchemaChange::Reread,
-        on_drop_delete: false,
-        accept_cascade: false,
-        zero_date_text: false,
-        targets: vec![target],
-    };
-    PipelineSpec {
-        name: name.into(),
-        source: SourceSpec {
-            connection: "shop".into(),
-            tables: tables.iter().map(|t| (*t).to_string()).collect(),
-            exclude: vec!["main.temp_*".into()],
-            server_id: None,
-            backfill: true,
-            chunk_rows: 1000,
-            chunk_workers: 1,
-            max_rows_per_second: None,
-        },
-        tenant: None,
-        routes: vec![route],
-        max_dead_letters: 100,
-        memory: 1 << 20,
-    }
+    PipelineSpec::new(name, source, vec![route])
 }
 
 fn connection(path: &Path) -> ConnectionSpec {
