@@ -1,4 +1,4 @@
-//! A change: one row that was inserted, updated, deleted or read, exactly as captured.
+//! A change: one row that was inserted, updated, deleted or read, exactly as captured; or all rows at once.
 //! Routing and documents are `route/`; nothing here is mutable once captured.
 
 use std::sync::Arc;
@@ -11,13 +11,15 @@ use crate::row::RowImage;
 use crate::schema::TableSchema;
 use crate::version::Version;
 
-/// What happened to the row. `Read` comes from a watermarked read, not from the stream.
+/// What happened to the row. `Read` comes from a watermarked read, not from the stream. `Truncate` is no row's: all rows
+/// of the table as of this version and below are gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     Insert,
     Update,
     Delete,
     Read,
+    Truncate,
 }
 
 impl Operation {
@@ -28,6 +30,7 @@ impl Operation {
             Operation::Update => "update",
             Operation::Delete => "delete",
             Operation::Read => "read",
+            Operation::Truncate => "truncate",
         }
     }
 }
@@ -47,7 +50,7 @@ pub struct Origin {
 
 /// One row that changed.
 ///
-/// `Insert` and `Read` have `after` only, `Delete` `before` only, `Update` both. An update that changes the key is
+/// `Insert` and `Read` have `after` only, `Delete` `before` only, `Update` both, `Truncate` none. An update that changes the key is
 /// one `Change` (the router splits it by address).
 #[derive(Clone, Debug)]
 pub struct Change {
@@ -67,6 +70,34 @@ pub struct Change {
     pub offset: u64,
     /// Shared by the changes of a transaction.
     pub origin: Arc<Origin>,
+}
+
+impl Change {
+    /// One without a row.
+    pub fn of_table(
+        schema: Arc<TableSchema>,
+        operation: Operation,
+        version: Version,
+        origin: Arc<Origin>,
+    ) -> Change {
+        Change {
+            schema,
+            operation,
+            before: None,
+            after: None,
+            version,
+            before_version: version,
+            offset: version.offset(),
+            origin,
+        }
+    }
+}
+
+impl Origin {
+    /// Of what no server wrote.
+    pub fn nobody() -> Arc<Origin> {
+        Arc::new(Origin { server_id: 0, file: "".into(), gtid: None, committed_at: 0 })
+    }
 }
 
 /// A run of changes in source order, as the source hands it to the engine.
@@ -124,7 +155,7 @@ pub enum TableEvent {
     /// Columns changed; open windows of the table are void. `reread`: rows changed without row events.
     Altered { schema: Arc<TableSchema>, reread: bool },
     /// All rows are gone without row events.
-    Truncated(Arc<TableSchema>),
+    Truncated { schema: Arc<TableSchema>, origin: Arc<Origin> },
     /// The table is gone, or has left by its new name.
     Dropped { table: Arc<str> },
     /// The source cannot give this table's changes any more; the others flow on.

@@ -203,7 +203,6 @@ fn deliver(
     operation: Operation,
 ) -> Result<Vec<Result<Delivery>>> {
     let is_delete = operation == Operation::Delete;
-    let origin = Origin { server_id: 0, file: "".into(), gtid: None, committed_at: 0 };
     let change = Change {
         schema: Arc::clone(schema),
         operation,
@@ -212,7 +211,7 @@ fn deliver(
         version: Version::ZERO,
         before_version: Version::ZERO,
         offset: 0,
-        origin: Arc::new(origin),
+        origin: Origin::nobody(),
     };
     let batch = Arc::new(CaptureBatch::at(Position::nowhere(Version::ZERO), vec![change]));
     let mut out = Deliveries::default();

@@ -21,6 +21,8 @@ pub fn write(change: &Change, key: &[usize], number: u64, out: &mut Vec<u8>) -> 
         Operation::Insert | Operation::Read => ("INSERT", &change.after),
         Operation::Update => ("UPDATE", &change.after),
         Operation::Delete => ("DELETE", &change.before),
+        // There it is a message of DDL, which is not made here.
+        Operation::Truncate => return Ok(()),
     };
     let Some(row) = row else { return Ok(()) };
     let schema = &change.schema;

@@ -28,6 +28,7 @@ pub fn write(change: &Change, key: &[usize], server: &Server, out: &mut Vec<u8>)
         Operation::Update => "u",
         Operation::Delete => "d",
         Operation::Read => "r",
+        Operation::Truncate => "t",
     };
     line(change, server, op, before, after, out)
 }

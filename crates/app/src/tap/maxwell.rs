@@ -17,6 +17,8 @@ pub fn write(change: &Change, key: &[usize], out: &mut Vec<u8>) -> Result<()> {
         Operation::Update => ("update", &change.after),
         Operation::Delete => ("delete", &change.before),
         Operation::Read => ("bootstrap-insert", &change.after),
+        // There it is a message of DDL, which is not made here.
+        Operation::Truncate => return Ok(()),
     };
     let Some(row) = row else { return Ok(()) };
     let schema = &change.schema;

@@ -11,7 +11,7 @@ mod wkt;
 use std::sync::Arc;
 
 use syncline_connectors::registry;
-use syncline_engine::change::{Captured, Change, TableEvent};
+use syncline_engine::change::{Captured, Change, Operation, TableEvent};
 use syncline_engine::error::{Code, Error, Kind};
 use syncline_engine::ledger::Ledger;
 use syncline_engine::position::{Position, StoredPosition};
@@ -124,7 +124,15 @@ impl Tapped {
                     out::note(&format!("{table}: no more changes of this table"));
                     out::errors(&[error]);
                 }
-                Captured::Table(_, position) => *from = Some(position),
+                Captured::Table(event, position) => {
+                    if let TableEvent::Truncated { schema, origin } = event {
+                        let all = Change::of_table(schema, Operation::Truncate, position.version, origin);
+                        if let Some(Over) = self.change(&all).await {
+                            return Ok(Over);
+                        }
+                    }
+                    *from = Some(position);
+                }
             }
         }
     }
@@ -134,6 +142,10 @@ impl Tapped {
             return None;
         }
         for line in self.lines.of(change) {
+            // Some forms have no line for some changes.
+            if line.as_ref().is_ok_and(String::is_empty) {
+                continue;
+            }
             if self.send.send(line).await.is_err() {
                 return Some(Over);
             }

@@ -1,7 +1,7 @@
 //! The sink: sorts lines by path, leaves out what the archive has already, and commits the rest before it answers.
 //! How files come to be is `writer.rs`'s.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Outcome, Sin
 use syncline_engine::version::Version;
 use tokio::sync::{Mutex, mpsc};
 
-use super::manifest::Manifest;
+use super::manifest::{File, Manifest};
 use super::segment::Lines;
 use super::store::Store;
 use super::writer::Writer;
@@ -49,10 +49,26 @@ struct State {
 struct Sorted {
     /// In the order in which the paths came.
     lines: Vec<(String, Lines)>,
+    places: HashMap<String, usize>,
     /// As it is to be.
     manifest: Manifest,
     outcomes: Vec<Outcome>,
     bytes: usize,
+}
+
+impl Sorted {
+    fn push(&mut self, path: &str, line: &Bytes, version: Version) {
+        let place = match self.places.get(path) {
+            Some(place) => *place,
+            None => {
+                self.lines.push((path.to_owned(), Lines::default()));
+                self.places.insert(path.to_owned(), self.lines.len() - 1);
+                self.lines.len() - 1
+            }
+        };
+        self.lines[place].1.push(line.clone(), version);
+        self.bytes += line.len();
+    }
 }
 
 impl ArchiveSink {
@@ -139,11 +155,11 @@ fn sort(held: &Manifest, deliveries: &[Delivery]) -> Result<Sorted> {
     let epoch = held.highest().epoch();
     let mut sorted = Sorted {
         lines: Vec::new(),
+        places: HashMap::new(),
         manifest: held.clone(),
         outcomes: Vec::with_capacity(deliveries.len()),
         bytes: 0,
     };
-    let mut places: HashMap<&str, usize> = HashMap::new();
     for delivery in deliveries {
         let Body::Line(line) = &delivery.body else {
             let what = format!("{} was given a document instead of a change line", delivery.plan.label);
@@ -153,6 +169,12 @@ fn sort(held: &Manifest, deliveries: &[Delivery]) -> Result<Sorted> {
             let what =
                 format!("the archive has changes of epoch {epoch}, ours are of {}", delivery.version.epoch());
             return Err(Error::new(Code::ArchiveManifest, what));
+        }
+        if delivery.change().operation == Operation::Truncate {
+            let folders = folders(held, &sorted, delivery)?;
+            folders.iter().for_each(|folder| sorted.push(folder, line, delivery.version));
+            sorted.outcomes.push(Outcome::Applied);
+            continue;
         }
         let path = &*delivery.address.target;
         if let Err(error) = config::check_path(path) {
@@ -168,12 +190,14 @@ fn sort(held: &Manifest, deliveries: &[Delivery]) -> Result<Sorted> {
             }
             sorted.manifest.pass(table, template, delivery.version);
         }
-        let place = *places.entry(path).or_insert_with(|| {
-            sorted.lines.push((path.to_owned(), Lines::default()));
-            sorted.lines.len() - 1
-        });
-        sorted.lines[place].1.push(line.clone(), delivery.version);
-        sorted.bytes += line.len();
+        sorted.push(path, line, delivery.version);
     }
     Ok(sorted)
+}
+
+/// Where lines of the delivery's table may lie: each of these folders is told that they are gone.
+fn folders(held: &Manifest, sorted: &Sorted, delivery: &Delivery) -> Result<BTreeSet<String>> {
+    let scope = Scope::new(&delivery.plan, &delivery.change().schema.name)?;
+    let known = held.files.iter().map(File::folder).chain(sorted.lines.iter().map(|(path, _)| &**path));
+    Ok(known.filter(|folder| scope.names_hold(folder)).map(str::to_owned).collect())
 }

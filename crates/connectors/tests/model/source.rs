@@ -123,7 +123,7 @@ impl ScriptedSource {
         let incident = self.history.lock().unwrap().incidents.get(&transaction).copied()?;
         let (schema, error) = (Arc::clone(&self.schema), Error::new(Code::MysqlSchema, "scripted"));
         Some(match incident {
-            Incident::Truncated => TableEvent::Truncated(schema),
+            Incident::Truncated => TableEvent::Truncated { schema, origin: Self::origin() },
             Incident::Halted => TableEvent::Halted { table: Arc::clone(&schema.name), error },
         })
     }

@@ -11,15 +11,18 @@ use syncline_connectors::registry;
 use syncline_engine::ledger::TableState;
 use syncline_engine::pipeline::{BackfillRequest, Phases, PipelineHandle, PipelineParts, spawn};
 use syncline_engine::route::{RouteTable, Scope, TargetKind, TargetSpec};
-use syncline_engine::sink::Sink;
+use syncline_engine::sink::{Address, Sink};
 use syncline_engine::version::Version;
 use tokio::sync::mpsc;
 
 use crate::support::{ALL, Shop};
 
 const DOCUMENTS: &str = "documents";
+const LAKE: &str = "lake";
+/// No test has a row beyond.
+const IDS: std::ops::Range<u64> = 0..200;
 
-/// A shop whose tables go to a SQLite file, a search server and a cache.
+/// A shop whose tables go to a SQLite file, a search server, a cache and an archive with a folder a row.
 struct Mirror {
     shop: Shop,
     connections: BTreeMap<&'static str, (ConnectionSpec, TargetKind)>,
@@ -37,6 +40,12 @@ impl Mirror {
             (DOCUMENTS, file, TargetKind::Document, "{table}"),
             ("search", search, TargetKind::Search, "{database}_{table}"),
             ("hot", server("REDIS"), TargetKind::Cache, "{database}:{table}:{id}"),
+            (
+                LAKE,
+                format!("file:{}", folder.path().join("lake").display()),
+                TargetKind::Archive,
+                "{table}/{id}",
+            ),
         ];
         let mut connections = BTreeMap::new();
         for (name, url, kind, template) in all {
@@ -67,24 +76,48 @@ impl Mirror {
 
     /// Every target holds the rows of the table, and nothing else of it.
     async fn require_equal(&mut self, table: &str) {
-        let flavour = self.shop.flavour;
         let keys: Vec<u64> = self.shop.writer.query(format!("SELECT id FROM {table}")).await.unwrap();
+        self.require(table, &keys).await;
+    }
+
+    /// Every target holds these rows of the table, and nothing else of it.
+    async fn require(&self, table: &str, keys: &[u64]) {
+        let flavour = self.shop.flavour;
         let keys: BTreeSet<String> = keys.iter().map(u64::to_string).collect();
         let full = format!("{}.{table}", self.shop.database);
         let names: Vec<String> = self.connections.keys().map(|name| name.to_string()).collect();
         let routes = RouteTable::new(&self.shop.spec, &names).unwrap();
         for (name, sink) in self.sinks() {
             let (_, plan) = routes.targets_of(&full).find(|(at, _)| names[*at] == name).unwrap();
+            let mut found = BTreeSet::new();
+            if name == LAKE {
+                for id in IDS.map(|id| id.to_string()) {
+                    let address = Address { target: format!("{table}/{id}").into(), id: id.as_str().into() };
+                    found.extend(sink.read(plan, &address).await.unwrap().map(|_| id));
+                }
+                assert_eq!(found, keys, "{flavour}: {full} at {name}");
+                continue;
+            }
             let scope = Scope::new(plan, &full).unwrap();
             let (pages, mut held) = mpsc::channel(100);
             sink.scan(&scope, Version::MAX, &pages).await.unwrap();
             drop(pages);
-            let mut found = BTreeSet::new();
             while let Some(page) = held.recv().await {
                 let own = page.into_iter().filter(|held| scope.holds(&held.address));
                 found.extend(own.map(|held| held.address.id.rsplit(':').next().unwrap().to_owned()));
             }
             assert_eq!(found, keys, "{flavour}: {full} at {name}");
+        }
+    }
+
+    fn state(&self, handle: &PipelineHandle, table: &str) -> Option<TableState> {
+        let full = format!("{}.{table}", self.shop.database);
+        handle.status().tables.iter().find(|status| status.table == full).map(|status| status.state)
+    }
+
+    async fn until(&self, handle: &PipelineHandle, table: &str, state: TableState) {
+        while self.state(handle, table) != Some(state) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -145,7 +178,6 @@ async fn a_halted_table_is_equal_after_a_backfill() {
         fill(&mut mirror).await;
         let handle = mirror.start().await;
         handle.until_current().await.unwrap();
-        let table = format!("{}.t", mirror.shop.database);
         mirror
             .shop
             .run(&[
@@ -157,19 +189,39 @@ async fn a_halted_table_is_equal_after_a_backfill() {
                 "INSERT INTO u VALUES (9,9)",
             ])
             .await;
-        let halted = || {
-            let tables = handle.status().tables;
-            tables.iter().any(|status| status.table == table && status.state == TableState::Halted)
-        };
-        while !halted() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        let request = BackfillRequest { tables: vec![table.clone()], sinks: Vec::new() };
+        mirror.until(&handle, "t", TableState::Halted).await;
+        let table = format!("{}.t", mirror.shop.database);
+        let request = BackfillRequest { tables: vec![table], sinks: Vec::new() };
         handle.backfill(&request).await.unwrap();
         mirror.shop.run(&["INSERT INTO t VALUES (50,5)", "DELETE FROM t WHERE id = 4"]).await;
         handle.until_current().await.unwrap();
-        assert!(!halted(), "{flavour}");
+        assert_ne!(mirror.state(&handle, "t"), Some(TableState::Halted), "{flavour}");
         mirror.require_equal("t").await;
+        mirror.require_equal("u").await;
+        mirror.close(handle).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_table_keeps_or_empties_its_targets_and_begins_anew() {
+    for (flavour, delete) in ALL.iter().zip([false, true].into_iter().cycle()) {
+        let mut mirror = Mirror::open(flavour).await;
+        mirror.shop.spec.routes[0].on_drop_delete = delete;
+        fill(&mut mirror).await;
+        let handle = mirror.start().await;
+        handle.until_current().await.unwrap();
+        mirror.shop.run(&["DROP TABLE t", "DELETE FROM u WHERE id > 6"]).await;
+        mirror.until(&handle, "t", TableState::Dropped).await;
+        handle.until_current().await.unwrap();
+        mirror.require("t", if delete { &[] } else { &[1, 2, 3, 4, 5, 6, 7, 8] }).await;
+        mirror.require_equal("u").await;
+        mirror
+            .shop
+            .run(&["CREATE TABLE t (id INT PRIMARY KEY, n INT)", "INSERT INTO t VALUES (2,0),(70,0)"])
+            .await;
+        mirror.until(&handle, "t", TableState::Ok).await;
+        handle.until_current().await.unwrap();
+        mirror.require("t", &[2, 70]).await;
         mirror.require_equal("u").await;
         mirror.close(handle).await;
     }

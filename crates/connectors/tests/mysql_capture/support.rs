@@ -228,7 +228,7 @@ pub fn line(item: &Item) -> String {
         Item::Event(TableEvent::Altered { schema, reread }) => {
             format!("altered {} reread={reread}", shape(schema))
         }
-        Item::Event(TableEvent::Truncated(s)) => format!("truncated {}", s.table),
+        Item::Event(TableEvent::Truncated { schema: s, .. }) => format!("truncated {}", s.table),
         Item::Event(TableEvent::Dropped { table }) => {
             format!("dropped {}", table.split('.').nth(1).unwrap_or(""))
         }

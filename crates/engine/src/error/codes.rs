@@ -83,7 +83,7 @@ codes! {
     MysqlPartialImage = 1310, HaltTable, "the binlog holds partial rows", "SET GLOBAL binlog_row_image=FULL, then syncline backfill FILE --table TABLE";
     MysqlStatement = 1311, HaltTable, "a change of a captured table was logged as a statement", "SET GLOBAL binlog_format=ROW, then syncline backfill FILE --table TABLE";
     MysqlXa = 1312, HaltPipeline, "the binlog holds an XA transaction", "syncline backfill FILE --pipeline NAME";
-    MysqlTruncate = 1313, HaltTable, "the table was emptied without row events", "syncline backfill FILE --table TABLE";
+    MysqlTruncate = 1313, HaltTable, "rows of the table came or went without row events", "syncline backfill FILE --table TABLE";
     MysqlQuery = 1314, Retry, "a query failed on the source", "see the server's own words";
     MysqlServerId = 1315, Retry, "another replica uses the same server_id", "set `server_id` in the source to an unused number";
     MysqlCascade = 1316, Config, "a foreign key changes rows without row events", "set `on_cascade: accept` for the route, or remove the action";

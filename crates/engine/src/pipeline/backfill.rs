@@ -15,7 +15,7 @@ use super::capture::{Accepted, Purpose, Request};
 use super::control::{Control, Wish};
 use super::phase::Phase;
 use super::progress::Progress;
-use super::sweep::sweep;
+use super::sweep::{sweep, tell_emptied};
 use super::verdict::{Verdict, verdict};
 use crate::error::{Code, Error, Result};
 use crate::ledger::{BackfillTable, Chunk, ChunkKey};
@@ -118,6 +118,9 @@ impl Backfill {
             return self.shared.ledger.set_backfill(&name, &plan).await;
         };
         if plan.last.is_none() && !plan.planned {
+            if let Some(below) = plan.sweep {
+                tell_emptied(&self.shared, &plan, &sinks, below).await?;
+            }
             match self.reader.extent(&schema, &key).await? {
                 Some(extent) => (plan.last, plan.estimate) = (Some(extent.last), extent.rows),
                 None => plan.planned = true,

@@ -9,7 +9,9 @@ use super::Shared;
 use super::control::Control;
 use super::dispatch::Work;
 use super::phase::Phase;
+use super::sweep::Doomed;
 use super::ticket::Ticket;
+use super::tracker::ExpectedChunk;
 use super::window::{KeyHasher, Touched, Windows};
 use crate::change::{CaptureBatch, Captured, Change, Operation, TableEvent};
 use crate::error::Result;
@@ -26,8 +28,10 @@ pub(crate) enum Request {
     Rows { window: u64, key: Vec<usize>, rows: ReadRows, purpose: Purpose, reply: oneshot::Sender<Accepted> },
     /// The read failed.
     Close { window: u64 },
-    /// To be handed to the dispatcher, behind what was captured so far.
-    Pass(Work),
+    /// Documents to delete: handed to the dispatcher, behind what was captured so far.
+    Sweep(Doomed),
+    /// The same for a line that says that a table was emptied; it is all of its chunk.
+    Emptied { line: CaptureBatch, chunk: Arc<ExpectedChunk> },
 }
 
 /// What the rows are for.
@@ -139,7 +143,9 @@ impl Capture {
                         }
                     }
                     Captured::Table(event, position) => {
-                        self.table(event, position).await?;
+                        if !self.table(event, position).await? {
+                            return Ok(Left::Closed);
+                        }
                     }
                 },
             }
@@ -179,7 +185,10 @@ impl Capture {
                 }
             }
             Request::Close { window } => drop(self.windows.close(window)),
-            Request::Pass(work) => return Ok(self.work.send(work).await.is_ok()),
+            Request::Sweep(doomed) => return Ok(self.sweep(doomed).await),
+            Request::Emptied { line, chunk } => {
+                return Ok(self.send_batch(line, |batch| Work::Chunk { batch, chunk, last: true }).await);
+            }
             Request::Rows { window, key, rows, purpose, reply } => {
                 self.held.push(Held { window, key, rows, purpose, reply });
                 if !self.open_transaction {
@@ -190,8 +199,17 @@ impl Capture {
         Ok(true)
     }
 
+    /// The memory is taken here: whoever held some and waited for capture could wait for ever.
+    async fn sweep(&self, doomed: Doomed) -> bool {
+        let Doomed { batch, .. } = doomed;
+        self.send_batch(batch, |batch| Work::Sweep(Doomed { batch, ..doomed })).await
+    }
+
+    /// Not before the stream is where every sink was when the process ended: a row that it touches in a window is dropped
+    /// from the read for all sinks, so what it brings must go to all of them.
     fn grant_waiting(&mut self) {
-        let Some(position) = &self.position else { return };
+        let replayed = self.shared.tracker.replayed_below();
+        let Some(position) = self.position.as_ref().filter(|p| p.version >= replayed) else { return };
         for Asked { table, key, reply } in self.waiting.drain(..) {
             let window = self.windows.open(&table, &key, self.shared.phases.enter(Phase::Window));
             if reply.send((window, position.clone())).is_err() {
@@ -265,18 +283,24 @@ impl Capture {
         }
     }
 
-    async fn table(&mut self, event: TableEvent, position: Position) -> Result<()> {
+    /// False once the dispatcher is gone.
+    async fn table(&mut self, event: TableEvent, position: Position) -> Result<bool> {
         // Rows read right before it carry this position's version too; what is captured behind it lies higher.
         let at = position.version.next();
-        self.position = Some(position);
+        self.position = Some(position.clone());
         let table = match &event {
             TableEvent::Appeared(schema)
             | TableEvent::Altered { schema, .. }
-            | TableEvent::Truncated(schema) => Arc::clone(&schema.name),
+            | TableEvent::Truncated { schema, .. } => Arc::clone(&schema.name),
             TableEvent::Dropped { table } | TableEvent::Halted { table, .. } => Arc::clone(table),
         };
         self.windows.void_table(&table);
-        self.shared.table_event(event, at).await
+        let line = self.shared.emptied(&event, at).map(|change| CaptureBatch::at(position, vec![change]));
+        self.shared.table_event(event, at).await?;
+        match line {
+            Some(batch) => Ok(self.send_batch(batch, Work::Stream).await),
+            None => Ok(true),
+        }
     }
 }
 

@@ -1,20 +1,20 @@
-//! From captured batches to the lanes: routes every change, opens the tickets, fills the lanes.
+//! From captured batches to the lanes: routes every change, opens the tickets, feeds the sinks.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tokio::sync::mpsc;
 
 use super::Shared;
-use super::port::Lanes;
+use super::port::Feed;
 use super::settle::count_filtered;
+use super::sweep::Doomed;
 use super::ticket::{Tallies, Ticket, Unit};
 use super::tracker::ExpectedChunk;
 use super::verdict::{Verdict, verdict};
-use crate::change::{CaptureBatch, Operation};
+use crate::change::CaptureBatch;
 use crate::error::{Error, Kind, Result};
 use crate::route::{Deliveries, Routed};
-use crate::sink::{Counted, Delivery};
+use crate::sink::Counted;
 use crate::version::Version;
 
 /// What capture hands on, in order.
@@ -25,8 +25,8 @@ pub(crate) enum Work {
     Restart,
     /// Rows of a chunk.
     Chunk { batch: CaptureBatch, chunk: Arc<ExpectedChunk>, last: bool },
-    /// Deliveries of a sweep, for one sink; they belong to the chunk.
-    Sweep { sink: usize, deliveries: Vec<Delivery>, chunk: Arc<ExpectedChunk>, last: bool },
+    /// What a sweep deletes.
+    Sweep(Doomed),
     /// A parked row, read again, for the sink that refused it; `Absent` at the address if the batch has no row.
     Redrive { batch: CaptureBatch, sink: usize, ticket: Arc<Ticket> },
 }
@@ -35,14 +35,14 @@ pub(crate) enum Work {
 pub(crate) struct Dispatcher {
     shared: Arc<Shared>,
     /// Index 0 is the router itself; a sink's index is its place in the tracker.
-    lanes: Vec<Option<Lanes>>,
+    feeds: Vec<Option<Feed>>,
     skip_below: Vec<Version>,
     out: Deliveries,
 }
 
 impl Dispatcher {
-    pub fn new(shared: Arc<Shared>, lanes: Vec<Option<Lanes>>) -> Dispatcher {
-        Dispatcher { skip_below: shared.tracker.skip_below(), shared, lanes, out: Deliveries::default() }
+    pub fn new(shared: Arc<Shared>, feeds: Vec<Option<Feed>>) -> Dispatcher {
+        Dispatcher { skip_below: shared.tracker.skip_below(), shared, feeds, out: Deliveries::default() }
     }
 
     pub async fn run(mut self, mut work: mpsc::Receiver<Work>) {
@@ -59,7 +59,7 @@ impl Dispatcher {
             Work::Stream(batch) => {
                 self.skip_below = self.shared.tracker.skip_below();
                 let unit = Unit::Stream { start: batch.start.clone(), resume: batch.resume.clone() };
-                let all: Vec<usize> = (0..self.lanes.len()).collect();
+                let all: Vec<usize> = (0..self.feeds.len()).collect();
                 self.route(batch, unit, &all).await
             }
             Work::Restart => {
@@ -71,19 +71,24 @@ impl Dispatcher {
                 self.end_chunk(&chunk, last);
                 Ok(())
             }
-            Work::Sweep { sink, deliveries, chunk, last } => {
-                let ticket = Ticket::new(Unit::Chunk(chunk.key().clone()));
-                self.shared.tracker.push(sink, &ticket);
-                if let Some(lanes) = &mut self.lanes[sink] {
-                    deliveries.into_iter().for_each(|delivery| lanes.push(&ticket, delivery, None));
-                }
-                self.hand_out().await?;
-                ticket.close();
-                self.end_chunk(&chunk, last);
+            Work::Sweep(doomed) => {
+                self.sweep(doomed);
                 Ok(())
             }
             Work::Redrive { batch, sink, ticket } => self.redrive(batch, sink, ticket).await,
         }
+    }
+
+    fn sweep(&mut self, doomed: Doomed) {
+        let (sink, chunk, last) = (doomed.sink, Arc::clone(&doomed.chunk), doomed.last);
+        let ticket = Ticket::new(Unit::Chunk(chunk.key().clone()));
+        self.shared.tracker.push(sink, &ticket);
+        if let Some(feed) = &mut self.feeds[sink] {
+            doomed.deliveries().for_each(|delivery| feed.push(&ticket, delivery, None));
+        }
+        self.hand_out();
+        ticket.close();
+        self.end_chunk(&chunk, last);
     }
 
     fn end_chunk(&self, chunk: &ExpectedChunk, last: bool) {
@@ -95,14 +100,16 @@ impl Dispatcher {
 
     async fn route(&mut self, batch: CaptureBatch, unit: Unit, sinks: &[usize]) -> Result<()> {
         let batch = Arc::new(batch);
-        let mut tickets: Vec<Option<(Arc<Ticket>, Tallies)>> = self.lanes.iter().map(|_| None).collect();
+        let mut tickets: Vec<Option<(Arc<Ticket>, Tallies)>> = self.feeds.iter().map(|_| None).collect();
         for sink in sinks {
             let ticket = Ticket::new(unit.clone());
             self.shared.tracker.push(*sink, &ticket);
             tickets[*sink] = Some((ticket, Tallies::default()));
         }
+        // What is read comes once; the stream comes again after a restart.
+        let again = matches!(unit, Unit::Stream { .. });
         for index in 0..batch.changes.len() {
-            if let Err(error) = self.route_one(&batch, index as u32, &mut tickets) {
+            if let Err(error) = self.route_one(&batch, index as u32, again, &mut tickets) {
                 self.unroutable(&batch.changes[index].schema.name, error).await?;
             }
         }
@@ -110,7 +117,7 @@ impl Dispatcher {
         for (ticket, tallies) in tickets.iter_mut().flatten() {
             ticket.settle(0, tallies);
         }
-        self.hand_out().await?;
+        self.hand_out();
         let mut done = false;
         for (ticket, _) in tickets.iter().flatten() {
             ticket.close();
@@ -135,12 +142,12 @@ impl Dispatcher {
         &mut self,
         batch: &Arc<CaptureBatch>,
         index: u32,
+        again: bool,
         tickets: &mut [Option<(Arc<Ticket>, Tallies)>],
     ) -> Result<()> {
         let change = &batch.changes[index as usize];
         let table = &change.schema.name;
-        let replay =
-            |sink: usize| change.operation != Operation::Read && change.version < self.skip_below[sink];
+        let replay = |sink: usize| again && change.version < self.skip_below[sink];
         self.out.clear();
         if self.shared.routes.deliver(batch, index, &mut self.out)? == Routed::NoRoute {
             if let (Some((_, tallies)), false) = (&mut tickets[0], replay(0)) {
@@ -165,16 +172,16 @@ impl Dispatcher {
             if delivery.counted != Counted::No {
                 tallies.of(table).accepted += 1;
             }
-            if let Some(lanes) = &mut self.lanes[sink] {
-                lanes.push(ticket, delivery, None);
+            if let Some(feed) = &mut self.feeds[sink] {
+                feed.push(ticket, delivery, None);
             }
         }
         for (sink, delivery, error) in self.out.refused.drain(..) {
             let Some((ticket, tallies)) = &mut tickets[sink] else { continue };
             if !replay(sink) {
                 tallies.of(table).accepted += 1;
-                if let Some(lanes) = &mut self.lanes[sink] {
-                    lanes.push(ticket, delivery, Some(error));
+                if let Some(feed) = &mut self.feeds[sink] {
+                    feed.push(ticket, delivery, Some(error));
                 }
             }
         }
@@ -188,41 +195,23 @@ impl Dispatcher {
             self.out.clear();
             self.shared.routes.deliver(&batch, index as u32, &mut self.out)?;
             for (_, delivery) in self.out.items.drain(..).filter(|(to, _)| *to == sink) {
-                if let Some(lanes) = &mut self.lanes[sink] {
-                    lanes.push(&ticket, delivery, None);
+                if let Some(feed) = &mut self.feeds[sink] {
+                    feed.push(&ticket, delivery, None);
                 }
             }
             for (_, delivery, error) in self.out.refused.drain(..).filter(|(to, ..)| *to == sink) {
-                if let Some(lanes) = &mut self.lanes[sink] {
-                    lanes.push(&ticket, delivery, Some(error));
+                if let Some(feed) = &mut self.feeds[sink] {
+                    feed.push(&ticket, delivery, Some(error));
                 }
             }
         }
-        self.hand_out().await?;
+        self.hand_out();
         ticket.close();
         self.shared.commit_wanted.notify_one();
         Ok(())
     }
 
-    /// Sends the filled buckets to their lanes; waits where a lane is full, and says whose fault it is.
-    async fn hand_out(&mut self) -> Result<()> {
-        for lanes in self.lanes.iter_mut().flatten() {
-            lanes.placer.handed_out();
-            for (bucket, sender) in lanes.buckets.iter_mut().zip(&lanes.senders) {
-                if bucket.is_empty() {
-                    continue;
-                }
-                let health = &lanes.port.health;
-                health.queued.fetch_add(bucket.len() as u64, Ordering::Relaxed);
-                let items = std::mem::take(bucket);
-                if let Err(mpsc::error::TrySendError::Full(items)) = sender.try_send(items) {
-                    health.holds_back.store(true, Ordering::Relaxed);
-                    // A closed lane has halted: its checkpoint stays, nothing is lost.
-                    let _closed = sender.send(items).await;
-                    health.holds_back.store(false, Ordering::Relaxed);
-                }
-            }
-        }
-        Ok(())
+    fn hand_out(&mut self) {
+        self.feeds.iter_mut().flatten().for_each(Feed::hand_out);
     }
 }

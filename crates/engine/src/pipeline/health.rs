@@ -1,7 +1,7 @@
 //! How one sink is doing, shared by its lanes: the breaker that lets a single lane probe a target that is down, and
 //! what `status` tells about it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
@@ -26,7 +26,6 @@ pub(crate) struct Health {
     open: watch::Sender<bool>,
     pub retries: AtomicU64,
     pub queued: AtomicU64,
-    pub holds_back: AtomicBool,
 }
 
 #[derive(Clone, Debug)]
@@ -44,7 +43,6 @@ impl Health {
             open: watch::Sender::new(true),
             retries: AtomicU64::new(0),
             queued: AtomicU64::new(0),
-            holds_back: AtomicBool::new(false),
         })
     }
 

@@ -1,16 +1,14 @@
-//! One lane: gathers what is queued, coalesces per address, hands it to the sink, keeps what must be tried again.
+//! One lane: takes what waits, coalesces per address, hands it to the sink, keeps what must be tried again.
 //! A lane has one request in flight at most, so no two requests hold the same address (rule 4).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::sync::mpsc;
-
 use super::backoff::Backoff;
 use super::phase::Phase;
-use super::placement::Place;
 use super::port::{Item, Port};
+use super::queue::{Place, Queue, Room};
 use super::settle::{End, Settlement, park};
 use super::ticket::Ticket;
 use super::verdict::{Verdict, verdict};
@@ -20,48 +18,32 @@ use crate::sink::{Delivery, Feeding, Outcome};
 /// What an item holds while its delivery is in the sink's hands.
 type Held = (Arc<Ticket>, Option<Place>);
 
-struct Limits {
-    items: usize,
-    bytes: usize,
-    coalesce: bool,
-}
-
-/// Runs until its queue is closed and empty, or the sink halts.
-pub(crate) async fn run(port: Arc<Port>, mut queue: mpsc::Receiver<Vec<Item>>) {
-    let limits = match port.feeding() {
-        Feeding::Lanes { max_items, max_bytes, .. } => {
-            Limits { items: max_items.max(1), bytes: max_bytes, coalesce: true }
-        }
+/// Runs until nothing more comes, or the sink halts.
+pub(crate) async fn run(port: Arc<Port>, queue: Arc<Queue>, lane: usize) {
+    let (most, coalesces) = match port.feeding() {
+        Feeding::Lanes { max_items, max_bytes, .. } => (Room { items: max_items, bytes: max_bytes }, true),
         Feeding::CaptureOrder { max_items, max_bytes } => {
-            Limits { items: max_items.max(1), bytes: max_bytes, coalesce: false }
+            (Room { items: max_items, bytes: max_bytes }, false)
         }
     };
     let mut pending: Vec<Item> = Vec::new();
     let mut backoff = Backoff::default();
     loop {
-        if pending.is_empty() {
-            match queue.recv().await {
-                Some(items) => pending = items,
-                None => return,
-            }
+        let room = shrunk(most, backoff.failures());
+        if !queue.fill(lane, &mut pending, room).await {
+            return;
         }
-        while pending.len() < limits.items {
-            match queue.try_recv() {
-                Ok(items) => pending.extend(items),
-                Err(_) => break,
-            }
-        }
-        if limits.coalesce && pending.len() > 1 {
+        if coalesces && pending.len() > 1 {
             pending = coalesce(&port, pending);
         }
-        let batch = cut(&mut pending, &limits, backoff.failures());
+        let batch = cut(&mut pending, room);
         let sent = batch.len();
         match deliver(&port, batch).await {
             Ok(again) if again.is_empty() => backoff.reset(),
             Ok(again) => {
                 // With one lane for all, what waits must not make the others wait longer: only a call that finished
                 // nothing speaks against the target.
-                if !limits.coalesce && again.len() < sent {
+                if !coalesces && again.len() < sent {
                     backoff.reset();
                 }
                 pending.splice(0..0, again);
@@ -69,7 +51,8 @@ pub(crate) async fn run(port: Arc<Port>, mut queue: mpsc::Receiver<Vec<Item>>) {
             }
             Err(error) => {
                 port.health.halt(&error);
-                return drain(&port, queue).await;
+                port.shared.tracker.abandon(port.index);
+                return queue.halt();
             }
         }
     }
@@ -109,15 +92,19 @@ fn coalesce(port: &Port, items: Vec<Item>) -> Vec<Item> {
     kept
 }
 
-/// Takes the front that fits one request. After failures requests are smaller: a busy target is asked for less.
-fn cut(pending: &mut Vec<Item>, limits: &Limits, failures: u32) -> Vec<Item> {
+/// After failures requests are smaller: a busy target is asked for less.
+fn shrunk(most: Room, failures: u32) -> Room {
     let shrink = 1 << failures.min(6);
-    let (items, bytes) = ((limits.items / shrink).max(1), limits.bytes / shrink);
+    Room { items: (most.items / shrink).max(1), bytes: (most.bytes / shrink).max(1) }
+}
+
+/// Takes the front that fits one request.
+fn cut(pending: &mut Vec<Item>, room: Room) -> Vec<Item> {
     let mut size = 0;
     let mut count = 0;
-    for item in pending.iter().take(items) {
+    for item in pending.iter().take(room.items) {
         size += item.size();
-        if count > 0 && size > bytes {
+        if count > 0 && size > room.bytes {
             break;
         }
         count += 1;
@@ -215,11 +202,4 @@ async fn refuse_or_retry(port: &Port, batch: Vec<Item>, error: Error) -> Result<
         }
         Verdict::HaltTable | Verdict::Halt => Err(error),
     }
-}
-
-/// A halted sink finishes nothing more: what comes is dropped so that its memory is free for the others. Nothing is
-/// lost, since its checkpoint does not move.
-async fn drain(port: &Port, mut queue: mpsc::Receiver<Vec<Item>>) {
-    port.shared.tracker.abandon(port.index);
-    while queue.recv().await.is_some() {}
 }

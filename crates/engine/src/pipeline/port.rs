@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{RwLock, mpsc};
+use tokio::sync::RwLock;
 
 use super::Shared;
 use super::health::Health;
-use super::placement::{Place, Placer};
+use super::queue::{Place, Queue};
 use super::ticket::Ticket;
 use crate::error::{Error, Result};
 use crate::ledger::{DeadLetter, DeadLetterFilter};
@@ -54,28 +54,37 @@ pub(crate) struct Port {
     causes: Mutex<HashMap<(String, String), u64>>,
 }
 
-/// The sending ends of a port's lanes, and what is gathered for them.
-pub(crate) struct Lanes {
-    pub port: Arc<Port>,
-    pub senders: Vec<mpsc::Sender<Vec<Item>>>,
-    /// One per lane.
-    pub buckets: Vec<Vec<Item>>,
-    pub placer: Placer,
+/// The dispatcher's end of a port's queue. Its lanes end when it is dropped and they have done what waits.
+pub(crate) struct Feed {
+    health: Arc<Health>,
+    queue: Arc<Queue>,
+    gathered: Vec<Item>,
 }
 
-impl Lanes {
+impl Feed {
     /// Nothing is gathered yet.
-    pub fn new(port: Arc<Port>, senders: Vec<mpsc::Sender<Vec<Item>>>) -> Lanes {
-        let buckets = senders.iter().map(|_| Vec::new()).collect();
-        let placer = Placer::new(senders.len());
-        Lanes { port, senders, buckets, placer }
+    pub fn new(port: &Port, queue: Arc<Queue>) -> Feed {
+        Feed { health: Arc::clone(&port.health), queue, gathered: Vec::new() }
     }
 
-    /// Puts a delivery into the bucket of its lane.
+    /// Gathers a delivery.
     pub fn push(&mut self, ticket: &Arc<Ticket>, delivery: Delivery, refused: Option<Error>) {
         ticket.expect(1);
-        let (lane, place) = self.placer.place(&delivery.address);
-        self.buckets[lane].push(Item { delivery, ticket: Arc::clone(ticket), refused, place });
+        self.gathered.push(Item { delivery, ticket: Arc::clone(ticket), refused, place: None });
+    }
+
+    /// Lets the lanes have what was gathered.
+    pub fn hand_out(&mut self) {
+        if !self.gathered.is_empty() {
+            self.health.queued.fetch_add(self.gathered.len() as u64, Ordering::Relaxed);
+            self.queue.push(&mut self.gathered);
+        }
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 

@@ -96,7 +96,7 @@ fn absent(schema: &Arc<TableSchema>, image: &RowImage) -> Box<Change> {
         version: Version::ZERO,
         before_version: Version::ZERO,
         offset: 0,
-        origin: Arc::new(Origin { server_id: 0, file: "".into(), gtid: None, committed_at: 0 }),
+        origin: Origin::nobody(),
     })
 }
 

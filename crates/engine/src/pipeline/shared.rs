@@ -14,12 +14,13 @@ use super::port::Port;
 use super::progress::Backfills;
 use super::tables::Tables;
 use super::tracker::Tracker;
-use crate::change::{CaptureBatch, TableEvent};
+use crate::change::{CaptureBatch, Change, Operation, Origin, TableEvent};
 use crate::clock::now_millis;
 use crate::error::{Code, Error, Result};
 use crate::ledger::{BackfillTable, Ledger, TableRecord, TableState};
 use crate::position::Position;
 use crate::route::{OnSchemaChange, Pattern, PipelineSpec, RouteSpec, RouteTable};
+use crate::schema::TableSchema;
 use crate::source::Source;
 use crate::version::Version;
 
@@ -218,13 +219,7 @@ impl Shared {
     /// Something happened to a table at the source.
     pub async fn table_event(&self, event: TableEvent, at: Version) -> Result<()> {
         match event {
-            TableEvent::Appeared(schema) => {
-                self.clear_table(&schema.name).await?;
-                if self.spec.source.backfill && !self.routes.sinks_of(&schema).is_empty() {
-                    self.want_backfill(vec![schema.name.to_string()], Vec::new()).await?;
-                }
-                Ok(())
-            }
+            TableEvent::Appeared(schema) => self.appeared(&schema, at).await,
             TableEvent::Altered { schema, reread } => match self.on_schema_change(&schema.name) {
                 OnSchemaChange::Reread if reread => {
                     self.want_backfill(vec![schema.name.to_string()], Vec::new()).await.map(drop)
@@ -235,25 +230,55 @@ impl Shared {
                 }
                 OnSchemaChange::Reread | OnSchemaChange::Continue => Ok(()),
             },
-            TableEvent::Truncated(schema) if !self.routes.keeps_lines(&schema.name) => {
-                self.want_sweep(&schema.name, at).await
-            }
-            TableEvent::Truncated(schema) => {
-                let text = format!("{} was emptied without row events", schema.name);
-                self.halt_table_at(&schema.name, &Error::new(Code::MysqlTruncate, text), at).await
-            }
+            TableEvent::Truncated { schema, .. } => self.want_sweep(&schema.name, at).await,
             TableEvent::Dropped { table } => {
                 let record = TableRecord::new(TableState::Dropped);
                 self.tables.set(&table, record.clone());
-                self.ledger.set_table(&self.spec.name, &table, &record).await
+                self.ledger.set_table(&self.spec.name, &table, &record).await?;
+                match self.route_of(&table).is_some_and(|route| route.on_drop_delete) {
+                    true => self.want_sweep(&table, at).await,
+                    false => Ok(()),
+                }
             }
             TableEvent::Halted { table, error } => self.halt_table_at(&table, &error, at).await,
         }
     }
 
-    fn on_schema_change(&self, table: &str) -> OnSchemaChange {
+    /// A new table, or one of that name again: then what its targets hold is the old one's.
+    async fn appeared(&self, schema: &TableSchema, at: Version) -> Result<()> {
+        let dropped = self.tables.get(&schema.name).is_some_and(|record| record.state == TableState::Dropped);
+        self.clear_table(&schema.name).await?;
+        if self.routes.sinks_of(schema).is_empty() {
+            return Ok(());
+        }
+        match (dropped, self.spec.source.backfill) {
+            (true, true) => self.want_healed(&schema.name, at).await.map(drop),
+            (true, false) => self.want_sweep(&schema.name, at).await,
+            (false, true) => self.want_backfill(vec![schema.name.to_string()], Vec::new()).await.map(drop),
+            (false, false) => Ok(()),
+        }
+    }
+
+    /// What targets that keep lines are told of an event after which a table has no rows.
+    pub fn emptied(&self, event: &TableEvent, at: Version) -> Option<Change> {
+        let (schema, origin) = match event {
+            TableEvent::Truncated { schema, origin } => (Arc::clone(schema), Arc::clone(origin)),
+            TableEvent::Dropped { table } if self.route_of(table)?.on_drop_delete => {
+                (self.routes.schema(table)?, Origin::nobody())
+            }
+            _ => return None,
+        };
+        let told = self.routes.keeps_lines(&schema.name) && !self.tables.halted().contains(&*schema.name);
+        told.then(|| Change::of_table(schema, Operation::Truncate, at.previous(), origin))
+    }
+
+    fn route_of(&self, table: &str) -> Option<&RouteSpec> {
         let takes = |route: &&RouteSpec| Pattern::parse(&route.table).is_ok_and(|p| p.matches(table, true));
-        self.spec.routes.iter().find(takes).map_or(OnSchemaChange::Continue, |route| route.on_schema_change)
+        self.spec.routes.iter().find(takes)
+    }
+
+    fn on_schema_change(&self, table: &str) -> OnSchemaChange {
+        self.route_of(table).map_or(OnSchemaChange::Continue, |route| route.on_schema_change)
     }
 
     /// The table is `ok` again.
@@ -285,12 +310,18 @@ impl Shared {
     pub async fn want_healing(&self, table: &str) -> Result<i64> {
         let gap = self.tables.get(table).map_or(Version::ZERO, |record| record.at);
         let below = self.past(gap).await?;
-        let (last, unfinished) = self.ledger.backfills(&self.spec.name).await?;
+        let (_, unfinished) = self.ledger.backfills(&self.spec.name).await?;
         for before in unfinished.into_iter().filter(|plan| plan.table == table && plan.sweep.is_none()) {
             self.ledger.set_backfill(&self.spec.name, &BackfillTable { finished: true, ..before }).await?;
         }
         // Only now: what is captured and read of it from here on lies above, what its targets hold lies below.
         self.clear_table(table).await?;
+        self.want_healed(table, below).await
+    }
+
+    /// All rows are read, for every sink, and what targets hold from before is gone then.
+    async fn want_healed(&self, table: &str, below: Version) -> Result<i64> {
+        let (last, _) = self.ledger.backfills(&self.spec.name).await?;
         let plan = BackfillTable { sweep: Some(below), ..BackfillTable::new(last + 1, table.to_owned()) };
         self.plan(BackfillTable { sinks: self.names[1..].to_vec(), ..plan }).await?;
         Ok(last + 1)

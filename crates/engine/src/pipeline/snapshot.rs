@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::Shared;
 use super::control::Wish;
+use super::port::Port;
 use super::status::{PipelineState, PipelineStatus, SinkState, SinkStatus, TableStatus};
 use crate::clock::now_millis;
 use crate::ledger::{Counts, ROUTER, TableState};
@@ -24,7 +25,10 @@ pub(crate) fn take(shared: &Shared) -> PipelineStatus {
         let status = tables.entry(table.clone()).or_insert_with(|| empty(&table));
         (status.state, status.error) = (record.state, record.error);
     }
-    let sinks: Vec<SinkStatus> = shared.ports().iter().map(|port| sink(port, &checkpoints)).collect();
+    let mut sinks: Vec<SinkStatus> = shared.ports().iter().map(|port| sink(port, &checkpoints)).collect();
+    if shared.memory.full() {
+        name_the_slowest(&mut sinks);
+    }
     let dead: i64 = tables.values().map(|t| t.counts.dead).sum();
     PipelineStatus {
         name: shared.spec.name.clone(),
@@ -52,7 +56,7 @@ fn empty(table: &str) -> TableStatus {
     }
 }
 
-fn sink(port: &super::port::Port, checkpoints: &[(String, Option<String>)]) -> SinkStatus {
+fn sink(port: &Port, checkpoints: &[(String, Option<String>)]) -> SinkStatus {
     let (state, retrying_since, error) = port.health.look();
     let position = checkpoints.iter().find(|(name, _)| *name == port.name && name != ROUTER);
     SinkStatus {
@@ -62,14 +66,22 @@ fn sink(port: &super::port::Port, checkpoints: &[(String, Option<String>)]) -> S
         error,
         position: position.and_then(|(_, text)| text.clone()),
         retries: port.health.retries.load(Ordering::Relaxed),
-        queued: port.health.queued.load(Ordering::Relaxed),
-        holds_back: port.health.holds_back.load(Ordering::Relaxed)
-            || (shared_full(port) && state != SinkState::Ok),
+        queued: queued(port),
+        holds_back: false,
     }
 }
 
-fn shared_full(port: &super::port::Port) -> bool {
-    port.shared.memory.full()
+/// Deliveries handed out and not done. Those of a halted sink were dropped.
+fn queued(port: &Port) -> u64 {
+    if port.health.halted() { 0 } else { port.health.queued.load(Ordering::Relaxed) }
+}
+
+/// When the memory for what is under way is full, the sink with the most to do is why, and the others wait for it.
+fn name_the_slowest(sinks: &mut [SinkStatus]) {
+    let most = sinks.iter().map(|sink| sink.queued).max().unwrap_or_default();
+    for sink in sinks.iter_mut().filter(|sink| sink.queued > 0) {
+        sink.holds_back = sink.queued == most;
+    }
 }
 
 fn state(shared: &Shared, sinks: &[SinkStatus], tables: &BTreeMap<String, TableStatus>) -> PipelineState {

@@ -16,7 +16,8 @@ use super::control::{Control, Wish};
 use super::dispatch::{Dispatcher, Work};
 use super::handle::{PipelineHandle, PipelineParts};
 use super::phase::Phase;
-use super::port::{Lanes, Port};
+use super::port::{Feed, Port};
+use super::queue::Queue;
 use super::shared::{Shared, SharedParts};
 use super::verdict::{Verdict, verdict};
 use super::{committer, lane};
@@ -28,8 +29,6 @@ use crate::sink::{Feeding, Sink};
 
 /// Batches between capture and the dispatcher.
 const WORK: usize = 4;
-/// Messages in front of a lane; what bounds memory is the budget, not this.
-const LANE: usize = 1024;
 /// How long a stop waits for sinks that do not answer. What they do not hold is read again at the next start.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -66,9 +65,9 @@ async fn supervise(
     checkpoints: BTreeMap<String, StoredPosition>,
 ) {
     let mut lane_tasks = JoinSet::new();
-    let lanes = start_lanes(&ports, &mut lane_tasks);
+    let feeds = start_lanes(&ports, &mut lane_tasks);
     let (work, queue) = mpsc::channel(WORK);
-    let dispatcher = tokio::spawn(Dispatcher::new(Arc::clone(&shared), lanes).run(queue));
+    let dispatcher = tokio::spawn(Dispatcher::new(Arc::clone(&shared), feeds).run(queue));
     let committer = tokio::spawn(committer::run(Arc::clone(&shared), Arc::clone(&shared.source)));
     let backfill = tokio::spawn(
         Backfill::new(
@@ -117,20 +116,18 @@ async fn finish(shared: &Arc<Shared>) {
     }
 }
 
-fn start_lanes(ports: &[Arc<Port>], tasks: &mut JoinSet<()>) -> Vec<Option<Lanes>> {
+fn start_lanes(ports: &[Arc<Port>], tasks: &mut JoinSet<()>) -> Vec<Option<Feed>> {
     let mut all = vec![None];
     for port in ports {
         let count = match port.feeding() {
             Feeding::Lanes { lanes, .. } => lanes.max(1),
             Feeding::CaptureOrder { .. } => 1,
         };
-        let mut senders = Vec::with_capacity(count);
-        for _ in 0..count {
-            let (sender, queue) = mpsc::channel(LANE);
-            tasks.spawn(lane::run(Arc::clone(port), queue));
-            senders.push(sender);
+        let queue = Queue::new(count);
+        for lane in 0..count {
+            tasks.spawn(lane::run(Arc::clone(port), Arc::clone(&queue), lane));
         }
-        all.push(Some(Lanes::new(Arc::clone(port), senders)));
+        all.push(Some(Feed::new(port, queue)));
     }
     all
 }

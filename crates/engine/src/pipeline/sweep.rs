@@ -8,7 +8,6 @@ use tokio::sync::mpsc;
 
 use super::Shared;
 use super::capture::Request;
-use super::dispatch::Work;
 use super::port::Port;
 use super::tracker::ExpectedChunk;
 use crate::change::{CaptureBatch, Change, Operation, Origin};
@@ -22,6 +21,8 @@ use crate::version::Version;
 
 /// The chunk of a run that its sweep's deletes belong to.
 const SWEEP: i64 = -1;
+/// The chunk of a run that the line belongs to which says that all before is gone.
+const EMPTIED: i64 = -2;
 /// Pages that a target may be ahead.
 const PAGES: usize = 2;
 /// What a delete takes of the memory budget, about.
@@ -49,6 +50,60 @@ pub(crate) async fn sweep(
         tracing::info!(table = plan.table, target = target.label, gone, "swept");
     }
     Ok(())
+}
+
+/// Tells those of these sinks that keep lines that what they hold of the table below `below` is gone, before its rows are
+/// read again. After a kill they may be told twice.
+pub(crate) async fn tell_emptied(
+    shared: &Arc<Shared>,
+    plan: &BackfillTable,
+    sinks: &[usize],
+    below: Version,
+) -> Result<()> {
+    if !shared.routes.keeps_lines(&plan.table) {
+        return Ok(());
+    }
+    let key = ChunkKey { run: plan.run, table: plan.table.clone(), ordinal: EMPTIED };
+    let chunk = shared.tracker.expect_chunk(key, Arc::new(sinks.to_vec()));
+    let line = of_table(shared, plan, Operation::Truncate, below.previous());
+    shared.requests.send(Request::Emptied { line, chunk }).await.map_err(|_| stopping())
+}
+
+/// A batch of one change without a row.
+fn of_table(shared: &Shared, plan: &BackfillTable, operation: Operation, version: Version) -> CaptureBatch {
+    let (database, table) = plan.table.split_once('.').unwrap_or(("", &plan.table));
+    let unknown = || Arc::new(TableSchema::new(database, table, Vec::new(), Vec::new()));
+    let schema = shared.routes.schema(&plan.table).unwrap_or_else(unknown);
+    let change = Change::of_table(schema, operation, version, Origin::nobody());
+    CaptureBatch::at(Position::nowhere(version), vec![change])
+}
+
+/// Documents to delete at one sink; their deletes belong to the chunk.
+pub(crate) struct Doomed {
+    pub sink: usize,
+    pub chunk: Arc<ExpectedChunk>,
+    pub last: bool,
+    pub target: Arc<TargetPlan>,
+    pub held: Vec<Held>,
+    /// One change without images stands for all of them: deliveries come from a change.
+    pub batch: CaptureBatch,
+}
+
+impl Doomed {
+    /// The deletes.
+    pub fn deliveries(self) -> impl Iterator<Item = Delivery> {
+        let (target, batch) = (self.target, Arc::new(self.batch));
+        self.held.into_iter().map(move |held| Delivery {
+            plan: Arc::clone(&target),
+            address: held.address,
+            body: Body::Absent,
+            version: batch.changes[0].version,
+            batch: Arc::clone(&batch),
+            index: 0,
+            counted: Counted::No,
+            coerced: 0,
+        })
+    }
 }
 
 /// One sweep at one sink.
@@ -108,46 +163,16 @@ impl Sweep<'_> {
         if doomed.is_empty() && !last {
             return Ok(());
         }
-        let mut batch = self.batch(doomed.len());
-        batch.permit = self.shared.memory.take(&batch).await;
-        let batch = Arc::new(batch);
-        let delivery = |held: Held| Delivery {
-            plan: Arc::clone(target),
-            address: held.address,
-            body: Body::Absent,
-            version: self.below.previous(),
-            batch: Arc::clone(&batch),
-            index: 0,
-            counted: Counted::No,
-            coerced: 0,
-        };
-        let work = Work::Sweep {
+        let deletes = of_table(self.shared, self.plan, Operation::Delete, self.below.previous());
+        let doomed = Doomed {
             sink: self.port.index,
-            deliveries: doomed.into_iter().map(delivery).collect(),
             chunk: Arc::clone(chunk),
             last,
+            target: Arc::clone(target),
+            batch: CaptureBatch { bytes: doomed.len() * DELETE, ..deletes },
+            held: doomed,
         };
-        self.shared.requests.send(Request::Pass(work)).await.map_err(|_| stopping())
-    }
-
-    /// One change without images stands for all deletes of a page: deliveries come from a change.
-    fn batch(&self, deletes: usize) -> CaptureBatch {
-        let (database, table) = self.plan.table.split_once('.').unwrap_or(("", &self.plan.table));
-        let known = self.shared.routes.schema(&self.plan.table);
-        let version = self.below.previous();
-        let change = Change {
-            schema: known
-                .unwrap_or_else(|| Arc::new(TableSchema::new(database, table, Vec::new(), Vec::new()))),
-            operation: Operation::Delete,
-            before: None,
-            after: None,
-            version,
-            before_version: version,
-            offset: version.offset(),
-            origin: Arc::new(Origin { server_id: 0, file: "".into(), gtid: None, committed_at: 0 }),
-        };
-        let position = Position::nowhere(version);
-        CaptureBatch { bytes: deletes * DELETE, ..CaptureBatch::at(position, vec![change]) }
+        self.shared.requests.send(Request::Sweep(doomed)).await.map_err(|_| stopping())
     }
 }
 

@@ -105,6 +105,11 @@ impl Tracker {
         self.lock().iter().map(|s| s.skip_below).collect()
     }
 
+    /// Below this version some sink is not handed what the stream brings again after a restart.
+    pub fn replayed_below(&self) -> Version {
+        self.lock().iter().map(|s| s.skip_below).max().unwrap_or_default()
+    }
+
     /// Queues the ticket of a batch. Stream tickets come in capture order.
     pub fn push(&self, sink: usize, ticket: &Arc<Ticket>) {
         let track = &mut self.lock()[sink];
@@ -336,7 +341,8 @@ impl SinkTrack {
             let Some(ticket) = self.stream.pop_front() else { break };
             let Unit::Stream { start, resume } = &ticket.unit else { continue };
             let finished = ticket.take();
-            for (table, counts) in &finished.counts {
+            // A line about a whole table counts nothing, and no transaction goes on after it.
+            for (table, counts) in finished.counts.iter().filter(|(_, counts)| *counts != Counts::default()) {
                 match self.open.iter_mut().find(|(name, _)| name == table) {
                     Some((_, sum)) => sum.add(counts),
                     None => self.open.push((Arc::clone(table), counts.clone())),

@@ -7,10 +7,11 @@ use bytes::Bytes;
 
 use crate::change::{CaptureBatch, Change, Operation};
 use crate::error::{Error, Result};
+use crate::route::cells::Cells;
 use crate::route::compile::Target;
 use crate::route::line::LineParts;
 use crate::route::routed::{Deliveries, Loaded, Scratch, Subject, Texts};
-use crate::route::{CompiledRoute, TargetKind};
+use crate::route::{CompiledRoute, Scope, TargetKind};
 use crate::sink::{Address, Body, Counted, Delivery};
 use crate::version::Version;
 
@@ -222,8 +223,36 @@ impl Step<'_> {
             },
             (Some(Image { rule: Some(rule), .. }), None) => self.filter(rule),
             (Some(before), None) => self.gone(before, change.version, Counted::Delivery),
+            (None, None) if change.operation == Operation::Truncate => self.emptied(),
             (_, _) => {}
         }
+    }
+
+    /// One line for all rows of the table, at what stands for all their addresses.
+    fn emptied(&mut self) {
+        let change = self.row.change;
+        let plan = &self.target.plan;
+        let Some(target) = Scope::new(plan, &change.schema.name).ok().and_then(|scope| scope.names()) else {
+            return;
+        };
+        // One URL a row cannot be told of all of them.
+        if plan.spec.kind == TargetKind::Webhook && target.contains('*') {
+            return;
+        }
+        self.texts.tail.set(&change.origin);
+        let parts = LineParts {
+            operation: change.operation,
+            key: (&Cells::default(), &[]),
+            before: None,
+            after: None,
+            version: change.version,
+            offset: change.offset,
+        };
+        self.texts.line.clear();
+        self.route.line.write(&parts, &self.texts.tail, &mut self.texts.line);
+        let body = Body::Line(self.out.share(&self.texts.line));
+        let address = Address { target: target.into(), id: Arc::default() };
+        self.push(address, body, change.version, Counted::No, 0);
     }
 
     /// The line of a row that is there.

@@ -185,7 +185,8 @@ impl CapturedLines {
             row.as_ref().filter(|_| shown).map(|row| plain_document(&self.schema, row))
         };
         let (before, after) = (document(shown.0, &change.before), document(shown.1, &change.after));
-        let slots: Vec<usize> = (0..self.key.len()).collect();
+        // What happened to all rows has no key.
+        let slots: Vec<usize> = (0..self.key.len()).filter(|_| operation != Operation::Truncate).collect();
         self.tail.set(&change.origin);
         let parts = LineParts {
             operation,

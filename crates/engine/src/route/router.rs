@@ -8,7 +8,7 @@ use crate::change::CaptureBatch;
 use crate::error::{Code, Error, Result};
 use crate::route::compile::key_columns;
 use crate::route::{CapturedLines, CompiledRoute, Deliveries, Pattern, PipelineSpec, Routed};
-use crate::route::{RouteSpec, TargetKind, TargetPlan, TargetSpec};
+use crate::route::{RouteSpec, TargetPlan, TargetSpec};
 use crate::schema::TableSchema;
 use crate::sink::Delivery;
 
@@ -143,10 +143,9 @@ impl RouteTable {
         self.entry(table).into_iter().flat_map(|entry| &entry.plans)
     }
 
-    /// Whether one of them keeps every change that is to be read back: an archive or a topic.
+    /// Whether one of them keeps every change.
     pub fn keeps_lines(&self, table: &str) -> bool {
-        let keeps = |kind| matches!(kind, TargetKind::Archive | TargetKind::Message);
-        self.plans_of(table).any(|plan| keeps(plan.spec.kind))
+        self.plans_of(table).any(|plan| plan.spec.kind.keeps_lines())
     }
 
     /// All targets of the pipeline, in file order.

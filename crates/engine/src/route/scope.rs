@@ -12,7 +12,7 @@ use crate::route::template::Template;
 use crate::route::{TargetKind, TargetPlan};
 use crate::sink::Address;
 
-/// The addresses that one table can have at one target that keeps documents.
+/// The addresses that one table can have at one target.
 #[derive(Debug)]
 pub struct Scope {
     /// The target.
@@ -49,10 +49,12 @@ impl Scope {
 
     /// Whether the table can have this address.
     pub fn holds(&self, address: &Address) -> bool {
-        let fits = |shape: &[Shape], text: &str| {
-            shapes_overlap(shape, &text.chars().map(Shape::Char).collect::<Vec<_>>())
-        };
         fits(&self.name, &address.target) && fits(&self.id, &address.id)
+    }
+
+    /// Whether the table can have this target name.
+    pub fn names_hold(&self, name: &str) -> bool {
+        fits(&self.name, name)
     }
 
     /// The target names as text with `*` where anything may stand; `None` if a name itself holds one.
@@ -64,6 +66,10 @@ impl Scope {
     pub fn ids(&self) -> Option<String> {
         wildcard(&self.id)
     }
+}
+
+fn fits(shape: &[Shape], text: &str) -> bool {
+    shapes_overlap(shape, &text.chars().map(Shape::Char).collect::<Vec<_>>())
 }
 
 fn wildcard(shape: &[Shape]) -> Option<String> {

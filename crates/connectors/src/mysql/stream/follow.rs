@@ -191,7 +191,7 @@ impl Follow {
                 return Ok(());
             }
             EventBody::Xid(_) => return self.commit().await,
-            EventBody::Query(query) => return self.query(&query, start).await,
+            EventBody::Query(query) => return self.query(&header, &query, start).await,
             EventBody::XaPrepare(prepare) => return self.xa_prepared(&prepare).await,
             EventBody::Heartbeat { file, position } => return self.heartbeat(&header, &file, position).await,
             EventBody::Rotate { position, file } => {

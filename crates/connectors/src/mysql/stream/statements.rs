@@ -1,11 +1,13 @@
 //! Statements in the stream: where transactions begin and end, XA, and what DDL does to the tables that are captured.
 
+use std::sync::Arc;
+
 use syncline_engine::change::TableEvent;
 use syncline_engine::error::{Code, Error, Result};
 
 use super::follow::Follow;
 use super::transaction::Transaction;
-use crate::mysql::binlog::{Query, XaPrepare};
+use crate::mysql::binlog::{EventHeader, Query, XaPrepare};
 use crate::mysql::ddl::{self, Dialect, Name, Statement, Xa};
 use crate::mysql::schema::TableName;
 
@@ -17,7 +19,7 @@ const MAX_PREPARED: usize = 10_000;
 
 impl Follow {
     /// A query event that stands at `at`.
-    pub(super) async fn query(&mut self, query: &Query, at: u64) -> Result<()> {
+    pub(super) async fn query(&mut self, header: &EventHeader, query: &Query, at: u64) -> Result<()> {
         let sql = query.sql.trim_ascii();
         if sql.eq_ignore_ascii_case(b"BEGIN") {
             return self.begun(at);
@@ -42,7 +44,11 @@ impl Follow {
             self.begin(Transaction::new(at));
         }
         let begins = matches!(&statement, Statement::Create(create) if create.begins_transaction);
-        self.change_tables(statement, &query.database, at).await?;
+        if let Statement::Truncate(name) = &statement {
+            self.emptied(header, name, &query.database).await?;
+        } else {
+            self.change_tables(statement, &query.database, at).await?;
+        }
         if begins {
             return self.begun(at);
         }
@@ -126,6 +132,17 @@ impl Follow {
         self.commit().await
     }
 
+    /// TRUNCATE.
+    async fn emptied(&mut self, header: &EventHeader, name: &Name, database: &str) -> Result<()> {
+        let name = TableName::new(name.database.as_deref().unwrap_or(database), &name.table);
+        let Some(schema) = self.tables.known(&name).map(|known| Arc::clone(&known.schema)) else {
+            return Ok(());
+        };
+        let Some(transaction) = &mut self.transaction else { return Ok(()) };
+        let origin = transaction.origin(&self.head.file, header);
+        self.tell(TableEvent::Truncated { schema, origin }).await
+    }
+
     /// What a statement does to tables. `database` is the session's.
     async fn change_tables(&mut self, statement: Statement, database: &str, at: u64) -> Result<()> {
         let full = |name: &Name| TableName::new(name.database.as_deref().unwrap_or(database), &name.table);
@@ -160,10 +177,6 @@ impl Follow {
                 let pairs: Vec<_> = pairs.iter().map(|(from, to)| (full(from), full(to))).collect();
                 self.tables_renamed(&pairs, at).await
             }
-            Statement::Truncate(name) => match self.tables.known(&full(&name)).cloned() {
-                Some(known) => self.tell(TableEvent::Truncated(known.schema)).await,
-                None => Ok(()),
-            },
             Statement::Database { name, charset } => {
                 let name = name.unwrap_or_else(|| database.to_owned());
                 if let Some(charset) = charset {

@@ -94,7 +94,7 @@ impl Tap {
                         let names: Vec<&str> = schema.columns.iter().map(|c| &*c.name).collect();
                         format!("{} altered to {} reread {reread}", schema.table, names.join(","))
                     }
-                    TableEvent::Truncated(schema) => format!("{} truncated", schema.table),
+                    TableEvent::Truncated { schema, .. } => format!("{} truncated", schema.table),
                     TableEvent::Dropped { table } => format!("{table} dropped"),
                     TableEvent::Halted { table, error } => format!("{table} halted {}", error.code()),
                 });
