@@ -26,6 +26,7 @@ mod supervisor;
 mod sweep;
 mod tables;
 mod ticket;
+mod track;
 mod tracker;
 #[cfg(test)]
 mod tracker_tests;

@@ -1,10 +1,11 @@
 //! What is durable where: per sink the lowest unfinished position, and the counters that belong below it.
 //! A checkpoint is never a maximum of finished work (rule 3). Writing it is `committer.rs`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ticket::{Ticket, Unit};
+use super::track::SinkTrack;
 use crate::ledger::{ChunkKey, Commit, CountKey, Counts, PipelineRecord};
 use crate::position::{Position, StoredPosition};
 use crate::version::Version;
@@ -12,61 +13,6 @@ use crate::version::Version;
 /// All sinks of one pipeline.
 pub(crate) struct Tracker {
     sinks: Mutex<Vec<SinkTrack>>,
-}
-
-struct SinkTrack {
-    name: String,
-    /// Changes below it are durable in this sink already: replays are not handed to it again.
-    skip_below: Version,
-    committed: Option<StoredPosition>,
-    /// Stream tickets in capture order.
-    stream: VecDeque<Arc<Ticket>>,
-    /// Counts of the finished pieces of a transaction whose end has not come yet.
-    open: Vec<(Arc<str>, Counts)>,
-    open_letters: Letters,
-    chunks: BTreeMap<ChunkKey, ChunkTrack>,
-    redrives: Vec<Arc<Ticket>>,
-    /// What the next commit writes.
-    next: Pending,
-    /// `committed` as the ledger holds it.
-    durable: Option<Version>,
-    /// Chunks of the commit that is being written.
-    committing_chunks: Vec<ChunkKey>,
-    /// Taken into the commit that is being written.
-    committing: BTreeMap<Arc<str>, Counts>,
-    /// Everything committed since the pipeline's first start.
-    totals: BTreeMap<Arc<str>, Counts>,
-    /// Halted: nothing it was given finishes any more.
-    dead: bool,
-}
-
-#[derive(Default)]
-struct ChunkTrack {
-    tickets: Vec<Arc<Ticket>>,
-    closed: bool,
-}
-
-#[derive(Default)]
-struct Pending {
-    checkpoint: Option<Position>,
-    counts: BTreeMap<Arc<str>, Counts>,
-    chunks: Vec<ChunkKey>,
-    letters: Letters,
-}
-
-/// Dead letters that become settled, or counted, with a commit.
-#[derive(Default)]
-struct Letters {
-    settled: Vec<i64>,
-    redriven: Vec<i64>,
-    parked: Vec<(Arc<str>, i64)>,
-}
-
-impl Letters {
-    fn take(&mut self, settled: Vec<i64>, parked: Vec<(Arc<str>, i64)>) {
-        self.settled.extend(settled);
-        self.parked.extend(parked);
-    }
 }
 
 /// A chunk that is unfinished at these sinks. Only the tracker makes one, and rows of a chunk go nowhere without it: so no
@@ -310,93 +256,5 @@ impl Tracker {
             }
         }
         sinks.iter().map(|t| (t.name.clone(), t.committed.as_ref().map(|c| c.text.clone()))).collect()
-    }
-}
-
-impl SinkTrack {
-    fn new(name: &str, record: &PipelineRecord) -> SinkTrack {
-        let committed = record.checkpoints.get(name).cloned();
-        let counts = record.counts.iter().filter(|(key, _)| key.sink == name);
-        SinkTrack {
-            name: name.to_owned(),
-            skip_below: committed.as_ref().map_or(Version::ZERO, |p| p.version),
-            committed,
-            stream: VecDeque::new(),
-            open: Vec::new(),
-            open_letters: Letters::default(),
-            chunks: BTreeMap::new(),
-            redrives: Vec::new(),
-            next: Pending::default(),
-            durable: record.checkpoints.get(name).map(|position| position.version),
-            committing_chunks: Vec::new(),
-            committing: BTreeMap::new(),
-            totals: counts.map(|(key, counts)| (key.table.as_str().into(), counts.clone())).collect(),
-            dead: false,
-        }
-    }
-
-    /// Folds finished tickets from the front.
-    fn advance(&mut self) {
-        while self.stream.front().is_some_and(|t| t.is_done()) {
-            let Some(ticket) = self.stream.pop_front() else { break };
-            let Unit::Stream { start, resume } = &ticket.unit else { continue };
-            let finished = ticket.take();
-            // A line about a whole table counts nothing, and no transaction goes on after it.
-            for (table, counts) in finished.counts.iter().filter(|(_, counts)| *counts != Counts::default()) {
-                match self.open.iter_mut().find(|(name, _)| name == table) {
-                    Some((_, sum)) => sum.add(counts),
-                    None => self.open.push((Arc::clone(table), counts.clone())),
-                }
-            }
-            self.open_letters.take(finished.settled, finished.parked);
-            if resume.version != start.version {
-                let counts = std::mem::take(&mut self.open);
-                self.fold(counts);
-                let letters = std::mem::take(&mut self.open_letters);
-                self.next.letters.take(letters.settled, letters.parked);
-                self.next.checkpoint = Some(resume.clone());
-            } else if self.open.is_empty() {
-                self.next.checkpoint = Some(resume.clone());
-            }
-        }
-        self.advance_chunks();
-        self.advance_redrives();
-    }
-
-    fn advance_chunks(&mut self) {
-        let done: Vec<ChunkKey> = self
-            .chunks
-            .iter()
-            .filter(|(_, c)| c.closed && c.tickets.iter().all(|t| t.is_done()))
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in done {
-            for ticket in self.chunks.remove(&key).map(|c| c.tickets).unwrap_or_default() {
-                let finished = ticket.take();
-                self.next.letters.take(finished.settled, finished.parked);
-                self.fold(finished.counts);
-            }
-            self.next.chunks.push(key);
-        }
-    }
-
-    fn advance_redrives(&mut self) {
-        let (done, rest) = std::mem::take(&mut self.redrives).into_iter().partition(|t| t.is_done());
-        self.redrives = rest;
-        let done: Vec<Arc<Ticket>> = done;
-        for ticket in done {
-            let finished = ticket.take();
-            if let (Unit::Redrive(letter), false) = (&ticket.unit, ticket.was_refused()) {
-                self.next.letters.redriven.push(*letter);
-            }
-            self.next.letters.take(finished.settled, finished.parked);
-            self.fold(finished.counts);
-        }
-    }
-
-    fn fold(&mut self, counts: Vec<(Arc<str>, Counts)>) {
-        for (table, counts) in counts {
-            self.next.counts.entry(table).or_default().add(&counts);
-        }
     }
 }
