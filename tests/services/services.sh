@@ -52,6 +52,10 @@ mysql 13308 MYSQL mysql://root@127.0.0.1:~13308
 mysql-gtid 13309 MYSQL_GTID mysql://root@127.0.0.1:~13309
 mysql-nogtid 13310 MYSQL_NOGTID mysql://root@127.0.0.1:~13310
 mysql56 13356 MYSQL56 mysql://root@127.0.0.1:~13356
+mariadb-spare 13320 MARIADB_SPARE mysql://root@127.0.0.1:~13320
+mariadb-spare-2 13321 MARIADB_SPARE_2 mysql://root@127.0.0.1:~13321
+mysql-spare 13322 MYSQL_SPARE mysql://root@127.0.0.1:~13322
+mysql-spare-2 13323 MYSQL_SPARE_2 mysql://root@127.0.0.1:~13323
 redis 16379 REDIS redis://127.0.0.1:~16379
 redis-sentinel 16380 REDIS_SENTINEL redis-sentinel://127.0.0.1:~16390,127.0.0.1:~16391,127.0.0.1:~16392/mymaster
 redis-cluster 16400 REDIS_CLUSTER redis-cluster://127.0.0.1:~16400,127.0.0.1:~16401,127.0.0.1:~16402
@@ -137,6 +141,8 @@ start_server() {
     mariadb-full) start_mariadb "$name" "$port" "${MARIADB_FULL_OPTIONS[@]}" ;;
     mysql) start_mysql "$name" "$port" ;;
     mysql-gtid) start_mysql "$name" "$port" "${MYSQL_GTID_OPTIONS[@]}" ;;
+    mariadb-spare*) start_mariadb "$name" "$port" --log-slave-updates ;;
+    mysql-spare*) start_mysql "$name" "$port" --gtid-mode=ON --enforce-gtid-consistency=ON ;;
     mysql-nogtid) start_mysql "$name" "$port" "${MYSQL_NOGTID_OPTIONS[@]}" ;;
     mysql56) start_mysql56 "$name" "$port" ;;
     redis) start_redis_node "$name" "$port" ;;

@@ -156,8 +156,8 @@ pub enum TableEvent {
     Altered { schema: Arc<TableSchema>, reread: bool },
     /// All rows are gone without row events.
     Truncated { schema: Arc<TableSchema>, origin: Arc<Origin> },
-    /// The table is gone, or has left by its new name.
-    Dropped { table: Arc<str> },
+    /// The table is gone, or has left by its new name. Its columns as they were, if it was captured to the end.
+    Dropped { table: Arc<str>, schema: Option<Arc<TableSchema>> },
     /// The source cannot give this table's changes any more; the others flow on.
     Halted { table: Arc<str>, error: Error },
 }

@@ -253,8 +253,11 @@ pub trait Ledger: Send + Sync {
     /// superseded if it is gone already; a removed letter that counted as dead becomes superseded, or applied if
     /// `redriven`.
     async fn commit(&self, pipeline: &str, commit: Commit) -> Result<Vec<(CountKey, Counts)>>;
-    /// Sets the source epoch.
+    /// Sets the source epoch: another server goes on with the same history.
     async fn set_epoch(&self, pipeline: &str, epoch: u16) -> Result<()>;
+    /// Another history begins. Sets the epoch, forgets the checkpoints and which tables have halted, ends the backfills
+    /// that are under way and plans these. Atomic; counters and dead letters stay.
+    async fn begin_epoch(&self, pipeline: &str, epoch: u16, plans: &[BackfillTable]) -> Result<()>;
     /// Pauses or resumes durably.
     async fn set_paused(&self, pipeline: &str, paused: bool) -> Result<()>;
     /// Sets or (with state `Ok`) clears a table's state.

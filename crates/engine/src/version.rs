@@ -15,7 +15,6 @@ pub struct Version(u64);
 
 const OFFSET_BITS: u32 = 32;
 const FILE_BITS: u32 = 21;
-const MAX_EPOCH: u64 = (1 << 10) - 1;
 const MAX_FILE: u64 = (1 << FILE_BITS) - 1;
 const MAX_OFFSET: u64 = (1 << OFFSET_BITS) - 1;
 
@@ -24,10 +23,12 @@ impl Version {
     pub const ZERO: Version = Version(0);
     /// The highest version a target can hold (2⁶³−1).
     pub const MAX: Version = Version((1 << 63) - 1);
+    /// The highest epoch.
+    pub const MAX_EPOCH: u64 = (1 << 10) - 1;
 
     /// Packs the three parts; each saturates at its width, so a file beyond 4 GiB keeps its order as far as 32 bits can tell.
     pub fn new(epoch: u16, file: u64, offset: u64) -> Version {
-        let epoch = u64::from(epoch).min(MAX_EPOCH);
+        let epoch = u64::from(epoch).min(Self::MAX_EPOCH);
         Version(
             epoch << (FILE_BITS + OFFSET_BITS) | file.min(MAX_FILE) << OFFSET_BITS | offset.min(MAX_OFFSET),
         )

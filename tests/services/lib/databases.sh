@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # MariaDB 10.11 (apt), MySQL 9.7 (Debian sid, unpacked) and MySQL 5.6 (npm): the two ends of what Syncline reads.
 # Plain instances have default binlog settings but for log_bin, server_id and binlog_format=ROW; the second flavours
-# have full row metadata and GTIDs. root logs in over TCP without a password.
+# have full row metadata and GTIDs. The spare ones may lose their binlogs and fail over to each other. root logs in over TCP without a password.
 
 COMMON_OPTIONS=(--bind-address=127.0.0.1 --local-infile=ON)
 # The second flavours are not in UTC on purpose: no TIMESTAMP may depend on the server's zone.

@@ -1,6 +1,9 @@
 //! What needs a pipeline when no process runs: it is started here, does the one thing (a backfill, a redrive), stops
 //! cleanly and leaves its checkpoint behind. The ledger's lock keeps a second process away meanwhile.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 use syncline_api as api;
 use syncline_connectors::registry;
@@ -27,23 +30,98 @@ pub async fn backfill(
     json: bool,
 ) -> Result<Exit, Failure> {
     out::note("no syncline runs for this file: the backfill runs here");
+    let everything = request.tables.is_empty() && request.sinks.is_empty();
+    let broken = RefCell::new(Vec::new());
+    let (gaps, wanted) = (&broken, wanted(request));
     let work = |handles: Vec<PipelineHandle>| async move {
-        for handle in &handles {
-            let wanted =
-                pipeline::BackfillRequest { tables: request.tables.clone(), sinks: request.sinks.clone() };
-            let run = handle.backfill(&wanted).await?;
-            let done = api::Control {
-                pipeline: handle.name().to_owned(),
-                action: "backfill".to_owned(),
-                run: Some(run),
-            };
-            tell(&done, json)?;
+        let mut errors = Vec::new();
+        for (handle, result) in
+            handles.iter().zip(join_all(handles.iter().map(|h| read(h, &wanted, json))).await)
+        {
+            match result {
+                Ok(()) => {}
+                Err(Failure::Errors(found)) => {
+                    if everything && found.iter().any(|error| error.code().is_gap()) {
+                        gaps.borrow_mut().push((handle.name().to_owned(), found.clone()));
+                    }
+                    errors.extend(found);
+                }
+                Err(failure) => return Err(failure),
+            }
         }
-        let results = join_all(handles.iter().map(PipelineHandle::until_current)).await;
-        let errors: Vec<Error> = results.into_iter().filter_map(Result::err).collect();
         if errors.is_empty() { Ok(()) } else { Err(Failure::from(errors)) }
     };
-    with_pipelines(config, specs, "backfill", request, work).await
+    let ended = with_pipelines(config, specs, "backfill", request, work).await;
+    match broken.into_inner() {
+        broken if broken.is_empty() => ended,
+        broken => {
+            let exit = anew(config, specs, broken, json).await?;
+            match ended {
+                Err(Failure::Errors(mut errors)) => {
+                    errors.retain(|error| !error.code().is_gap());
+                    if errors.is_empty() { Ok(exit) } else { Err(errors.into()) }
+                }
+                other => other,
+            }
+        }
+    }
+}
+
+fn wanted(request: &api::BackfillRequest) -> pipeline::BackfillRequest {
+    pipeline::BackfillRequest { tables: request.tables.clone(), sinks: request.sinks.clone() }
+}
+
+/// Asks for the rows and waits until every sink holds them.
+async fn read(
+    handle: &PipelineHandle,
+    wanted: &pipeline::BackfillRequest,
+    json: bool,
+) -> Result<(), Failure> {
+    let run = Some(handle.backfill(wanted).await?);
+    tell(&api::Control { pipeline: handle.name().to_owned(), action: "backfill".to_owned(), run }, json)?;
+    Ok(handle.until_current().await?)
+}
+
+/// The sources of these pipelines cannot go on from their checkpoints: they begin anew with all tables.
+async fn anew(
+    config: &Config,
+    specs: &[PipelineSpec],
+    broken: Vec<(String, Vec<Error>)>,
+    json: bool,
+) -> Result<Exit, Failure> {
+    let broken_specs: Vec<PipelineSpec> =
+        specs.iter().filter(|spec| broken.iter().any(|(name, _)| *name == spec.name)).cloned().collect();
+    for spec in &broken_specs {
+        let errors: Vec<String> = broken
+            .iter()
+            .filter(|(name, _)| *name == spec.name)
+            .flat_map(|(_, errors)| errors.iter().map(Error::to_string))
+            .collect();
+        let ledger = registry::ledger(&config.data)?;
+        let source = assemble::source(config, spec, Arc::clone(&ledger))?;
+        let because = serde_json::json!({ "because": errors });
+        audit(&*ledger, LOCAL, "new epoch", &spec.name, &because).await?;
+        let epoch = pipeline::begin_anew(spec, &*source, &*ledger).await?;
+        out::note(&format!(
+            "{}: {}; it begins anew as epoch {epoch}, and all tables are read again",
+            spec.name,
+            errors.join("; ")
+        ));
+    }
+    let work = |handles: Vec<PipelineHandle>| async move {
+        let results = join_all(handles.iter().map(PipelineHandle::until_current)).await;
+        let errors: Vec<Error> = results.into_iter().filter_map(Result::err).collect();
+        if !errors.is_empty() {
+            return Err(Failure::from(errors));
+        }
+        let done = |handle: &PipelineHandle| api::Control {
+            pipeline: handle.name().to_owned(),
+            action: "begun anew".to_owned(),
+            run: None,
+        };
+        handles.iter().try_for_each(|handle| tell(&done(handle), json))
+    };
+    with_pipelines(config, &broken_specs, "backfill", &serde_json::json!({ "anew": true }), work).await
 }
 
 /// Tries dead letters again.

@@ -229,7 +229,7 @@ pub fn line(item: &Item) -> String {
             format!("altered {} reread={reread}", shape(schema))
         }
         Item::Event(TableEvent::Truncated { schema: s, .. }) => format!("truncated {}", s.table),
-        Item::Event(TableEvent::Dropped { table }) => {
+        Item::Event(TableEvent::Dropped { table, .. }) => {
             format!("dropped {}", table.split('.').nth(1).unwrap_or(""))
         }
         Item::Event(TableEvent::Halted { table, error }) => {

@@ -76,9 +76,9 @@ codes! {
     MysqlNoKey = 1303, Config, "a table has no key", "add a primary key, or name `key:` in its route";
     MysqlPurged = 1304, HaltPipeline, "the binlog no longer has the checkpoint's position", "start again from a backfill: syncline backfill FILE --pipeline NAME";
     MysqlIdentity = 1305, HaltPipeline, "the server or its history is not the one of the checkpoint", "make sure the address is right; then syncline backfill FILE --pipeline NAME";
-    MysqlDecode = 1306, HaltPipeline, "a binlog event cannot be decoded", "report it with the position; syncline backfill FILE goes past it";
-    MysqlChecksum = 1307, HaltPipeline, "a binlog event has a bad checksum", "check the server's disk and network; then syncline backfill FILE";
-    MysqlUnknownEvent = 1308, HaltPipeline, "the binlog holds an event this version does not know", "report it with the position";
+    MysqlDecode = 1306, HaltPipeline, "a binlog event cannot be decoded", "report it with the position; syncline backfill FILE --pipeline NAME goes past it";
+    MysqlChecksum = 1307, HaltPipeline, "a binlog event has a bad checksum", "check the server's disk and network; then syncline backfill FILE --pipeline NAME";
+    MysqlUnknownEvent = 1308, HaltPipeline, "the binlog holds an event this version does not know", "report it with the position; syncline backfill FILE --pipeline NAME goes past it";
     MysqlSchema = 1309, HaltTable, "a table's columns do not match the binlog", "syncline backfill FILE --table TABLE";
     MysqlPartialImage = 1310, HaltTable, "the binlog holds partial rows", "SET GLOBAL binlog_row_image=FULL, then syncline backfill FILE --table TABLE";
     MysqlStatement = 1311, HaltTable, "a change of a captured table was logged as a statement", "SET GLOBAL binlog_format=ROW, then syncline backfill FILE --table TABLE";
@@ -173,6 +173,20 @@ impl Code {
     /// The number of the code.
     pub fn number(self) -> u16 {
         self as u16
+    }
+
+    /// Whether the source cannot give what comes after the checkpoint, so that only reading everything again helps.
+    pub fn is_gap(self) -> bool {
+        matches!(
+            self,
+            Code::MysqlPurged
+                | Code::MysqlIdentity
+                | Code::MysqlDecode
+                | Code::MysqlChecksum
+                | Code::MysqlUnknownEvent
+                | Code::MysqlXa
+                | Code::SqliteGap
+        )
     }
 
     /// Reads `SYN-1204`, `syn-1204` or `1204`.

@@ -15,12 +15,13 @@ use super::capture::{Accepted, Purpose, Request};
 use super::control::{Control, Wish};
 use super::phase::Phase;
 use super::progress::Progress;
-use super::sweep::{sweep, tell_emptied};
+use super::sweep::{EMPTIED, sweep, tell_emptied};
 use super::verdict::{Verdict, verdict};
 use crate::error::{Code, Error, Result};
 use crate::ledger::{BackfillTable, Chunk, ChunkKey};
 use crate::schema::TableSchema;
-use crate::source::{ReadRows, Source, TableReader};
+use crate::source::{Bound, ReadRows, Source, TableReader};
+use crate::version::Version;
 
 /// Tables read at once.
 const TABLES: usize = 2;
@@ -117,10 +118,10 @@ impl Backfill {
             plan.finished = true;
             return self.shared.ledger.set_backfill(&name, &plan).await;
         };
+        if let Some(below) = plan.sweep {
+            self.tell_emptied(&plan, &schema, below).await?;
+        }
         if plan.last.is_none() && !plan.planned {
-            if let Some(below) = plan.sweep {
-                tell_emptied(&self.shared, &plan, &sinks, below).await?;
-            }
             match self.reader.extent(&schema, &key).await? {
                 Some(extent) => (plan.last, plan.estimate) = (Some(extent.last), extent.rows),
                 None => plan.planned = true,
@@ -158,9 +159,38 @@ impl Backfill {
         Ok(())
     }
 
+    /// Before rows are read again, targets that keep lines learn that what they hold of the table is gone. The line is a
+    /// chunk of the run, so that each gets it, whatever is killed meanwhile.
+    async fn tell_emptied(
+        &self,
+        plan: &BackfillTable,
+        schema: &Arc<TableSchema>,
+        below: Version,
+    ) -> Result<()> {
+        if !self.shared.routes.keeps_lines(&plan.table) {
+            return Ok(());
+        }
+        let name = &self.shared.spec.name;
+        let known = self.shared.ledger.chunks(name, plan.run, &plan.table).await?;
+        let done = match known.into_iter().find(|chunk| chunk.key.ordinal == EMPTIED) {
+            Some(chunk) => self.shared.sink_indices(&chunk.done),
+            // A run that reads nothing follows an event that was told in its place in the stream.
+            None if plan.planned || plan.last.is_some() => return Ok(()),
+            None => Vec::new(),
+        };
+        let key = ChunkKey { run: plan.run, table: plan.table.clone(), ordinal: EMPTIED };
+        let chunk =
+            Chunk { key: key.clone(), after: None, upto: Bound(String::new()), rows: 0, done: Vec::new() };
+        self.shared.ledger.set_chunk(name, &chunk).await?;
+        let mut sinks = self.shared.sink_indices(&plan.sinks);
+        sinks.retain(|sink| !done.contains(sink));
+        tell_emptied(&self.shared, key, schema, sinks, below).await
+    }
+
     async fn chunks(&self, table: &mut Table) -> Result<()> {
         let name = self.shared.spec.name.clone();
-        let known = self.shared.ledger.chunks(&name, table.plan.run, &table.plan.table).await?;
+        let mut known = self.shared.ledger.chunks(&name, table.plan.run, &table.plan.table).await?;
+        known.retain(|chunk| chunk.key.ordinal != EMPTIED);
         let mut after = known.last().map(|chunk| chunk.upto.clone());
         let mut ordinal = known.last().map_or(0, |chunk| chunk.key.ordinal + 1);
         let mut redo: Vec<Chunk> = Vec::new();

@@ -292,7 +292,7 @@ impl Capture {
             TableEvent::Appeared(schema)
             | TableEvent::Altered { schema, .. }
             | TableEvent::Truncated { schema, .. } => Arc::clone(&schema.name),
-            TableEvent::Dropped { table } | TableEvent::Halted { table, .. } => Arc::clone(table),
+            TableEvent::Dropped { table, .. } | TableEvent::Halted { table, .. } => Arc::clone(table),
         };
         self.windows.void_table(&table);
         let line = self.shared.emptied(&event, at).map(|change| CaptureBatch::at(position, vec![change]));

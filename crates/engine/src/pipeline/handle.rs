@@ -98,6 +98,9 @@ impl PipelineHandle {
     /// captured again from here on, for all sinks, and what it lacks by then is deleted in its targets.
     pub async fn backfill(&self, request: &BackfillRequest) -> Result<i64> {
         let shared = &self.shared;
+        if let Some(error) = shared.halted() {
+            return Err(error.fix("stop this process; then the same command reads everything again"));
+        }
         let unknown =
             |name: &str| Error::new(Code::Unknown, format!("no sink `{name}` in pipeline {}", self.name()));
         if let Some(name) = request.sinks.iter().find(|name| !shared.names[1..].contains(name)) {

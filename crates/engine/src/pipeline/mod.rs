@@ -1,6 +1,7 @@
 //! THE loop: capture → route → lanes → sinks → checkpoint, for one pipeline. Vendor clients, HTTP and the command line
 //! must stay out; what a row becomes is `route/`. Read `capture`, `dispatch`, `lane`, `settle`, `tracker`, `committer`.
 
+mod anew;
 mod backfill;
 mod backoff;
 mod capture;
@@ -33,6 +34,7 @@ mod tracker_tests;
 mod verdict;
 mod window;
 
+pub use anew::begin_anew;
 pub use handle::*;
 pub use phase::{Edge, Phase, Phases};
 pub(crate) use shared::Shared;

@@ -231,7 +231,7 @@ impl Shared {
                 OnSchemaChange::Reread | OnSchemaChange::Continue => Ok(()),
             },
             TableEvent::Truncated { schema, .. } => self.want_sweep(&schema.name, at).await,
-            TableEvent::Dropped { table } => {
+            TableEvent::Dropped { table, .. } => {
                 let record = TableRecord::new(TableState::Dropped);
                 self.tables.set(&table, record.clone());
                 self.ledger.set_table(&self.spec.name, &table, &record).await?;
@@ -263,8 +263,8 @@ impl Shared {
     pub fn emptied(&self, event: &TableEvent, at: Version) -> Option<Change> {
         let (schema, origin) = match event {
             TableEvent::Truncated { schema, origin } => (Arc::clone(schema), Arc::clone(origin)),
-            TableEvent::Dropped { table } if self.route_of(table)?.on_drop_delete => {
-                (self.routes.schema(table)?, Origin::nobody())
+            TableEvent::Dropped { table, schema: Some(schema) } if self.route_of(table)?.on_drop_delete => {
+                (Arc::clone(schema), Origin::nobody())
             }
             _ => return None,
         };
@@ -331,9 +331,19 @@ impl Shared {
     async fn past(&self, version: Version) -> Result<Version> {
         let mut position = self.position.subscribe();
         let past = position.wait_for(|p| p.as_ref().is_some_and(|p| p.version >= version));
-        match tokio::time::timeout(PATIENCE, past).await {
-            Ok(Ok(_)) => Ok(self.captured_up_to()),
-            _ => Err(Error::new(Code::Interrupted, "the stream has not come back to the gap yet")
+        let mut ended = self.ended.subscribe();
+        let waited = async {
+            tokio::select! {
+                past = past => past.is_ok(),
+                _ = ended.wait_for(|ended| *ended) => false,
+            }
+        };
+        match tokio::time::timeout(PATIENCE, waited).await {
+            Ok(true) => Ok(self.captured_up_to()),
+            Ok(false) => Err(self
+                .halted()
+                .unwrap_or_else(|| Error::new(Code::Interrupted, "the pipeline is stopping"))),
+            Err(_) => Err(Error::new(Code::Interrupted, "the stream has not come back to the gap yet")
                 .fix("try again when `syncline status` shows that the source is read")),
         }
     }

@@ -34,7 +34,7 @@ pub(crate) fn take(shared: &Shared) -> PipelineStatus {
         name: shared.spec.name.clone(),
         state: state(shared, &sinks, &tables),
         position: shared.tracker.lowest().map(|position| position.text),
-        epoch: shared.epoch,
+        epoch: shared.position.borrow().as_ref().map_or(shared.epoch, |position| position.version.epoch()),
         lag_seconds: lag(shared),
         rate_per_second: shared.rate(),
         tables: tables.into_values().collect(),

@@ -22,7 +22,7 @@ use crate::version::Version;
 /// The chunk of a run that its sweep's deletes belong to.
 const SWEEP: i64 = -1;
 /// The chunk of a run that the line belongs to which says that all before is gone.
-const EMPTIED: i64 = -2;
+pub(crate) const EMPTIED: i64 = -2;
 /// Pages that a target may be ahead.
 const PAGES: usize = 2;
 /// What a delete takes of the memory budget, about.
@@ -52,29 +52,23 @@ pub(crate) async fn sweep(
     Ok(())
 }
 
-/// Tells those of these sinks that keep lines that what they hold of the table below `below` is gone, before its rows are
-/// read again. After a kill they may be told twice.
+/// Tells those of these sinks that keep lines that what they hold of the table below `below` is gone. A sink that was
+/// killed at it may be told twice.
 pub(crate) async fn tell_emptied(
-    shared: &Arc<Shared>,
-    plan: &BackfillTable,
-    sinks: &[usize],
+    shared: &Shared,
+    key: ChunkKey,
+    schema: &Arc<TableSchema>,
+    sinks: Vec<usize>,
     below: Version,
 ) -> Result<()> {
-    if !shared.routes.keeps_lines(&plan.table) {
-        return Ok(());
-    }
-    let key = ChunkKey { run: plan.run, table: plan.table.clone(), ordinal: EMPTIED };
-    let chunk = shared.tracker.expect_chunk(key, Arc::new(sinks.to_vec()));
-    let line = of_table(shared, plan, Operation::Truncate, below.previous());
+    let chunk = shared.tracker.expect_chunk(key, Arc::new(sinks));
+    let line = of_table(schema, Operation::Truncate, below.previous());
     shared.requests.send(Request::Emptied { line, chunk }).await.map_err(|_| stopping())
 }
 
 /// A batch of one change without a row.
-fn of_table(shared: &Shared, plan: &BackfillTable, operation: Operation, version: Version) -> CaptureBatch {
-    let (database, table) = plan.table.split_once('.').unwrap_or(("", &plan.table));
-    let unknown = || Arc::new(TableSchema::new(database, table, Vec::new(), Vec::new()));
-    let schema = shared.routes.schema(&plan.table).unwrap_or_else(unknown);
-    let change = Change::of_table(schema, operation, version, Origin::nobody());
+fn of_table(schema: &Arc<TableSchema>, operation: Operation, version: Version) -> CaptureBatch {
+    let change = Change::of_table(Arc::clone(schema), operation, version, Origin::nobody());
     CaptureBatch::at(Position::nowhere(version), vec![change])
 }
 
@@ -163,7 +157,7 @@ impl Sweep<'_> {
         if doomed.is_empty() && !last {
             return Ok(());
         }
-        let deletes = of_table(self.shared, self.plan, Operation::Delete, self.below.previous());
+        let deletes = of_table(&self.schema(), Operation::Delete, self.below.previous());
         let doomed = Doomed {
             sink: self.port.index,
             chunk: Arc::clone(chunk),
@@ -173,6 +167,13 @@ impl Sweep<'_> {
             held: doomed,
         };
         self.shared.requests.send(Request::Sweep(doomed)).await.map_err(|_| stopping())
+    }
+
+    /// Of a table that is gone, or that nothing was captured of yet, the name is all that deletes need.
+    fn schema(&self) -> Arc<TableSchema> {
+        let (database, table) = self.plan.table.split_once('.').unwrap_or(("", &self.plan.table));
+        let unknown = || Arc::new(TableSchema::new(database, table, Vec::new(), Vec::new()));
+        self.shared.routes.schema(&self.plan.table).unwrap_or_else(unknown)
     }
 }
 

@@ -74,6 +74,13 @@ impl GtidPosition {
         highest.is_some_and(|n| gtid.number <= n)
     }
 
+    /// Whether a binlog with this state (`@@gtid_binlog_state`) has the very transaction: numbers of other servers prove
+    /// nothing, since two servers that were both written to give the same ones.
+    pub fn has(&self, gtid: &Gtid) -> bool {
+        let servers = self.domains.get(&gtid.domain).into_iter().flatten();
+        servers.into_iter().any(|held| held.server == gtid.server && held.number >= gtid.number)
+    }
+
     /// Moves its domain on to this GTID.
     pub fn add(&mut self, gtid: &Gtid) {
         let servers = self.domains.entry(gtid.domain).or_default();

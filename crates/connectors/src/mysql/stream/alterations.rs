@@ -180,7 +180,10 @@ impl Follow {
         {
             return self.halt_table(name, error, at).await;
         }
-        let reread = applied.is_none_or(|a| a.reread || !a.detail.same_rows(&detail));
+        let reread = match applied {
+            Some(applied) => applied.reread || !applied.detail.same_rows(&detail),
+            None => !known.detail.same_rows(&detail),
+        };
         self.altered(name, known, detail, reread, at).await?;
         match to {
             Some(to) => self.tables_renamed(&[(name.clone(), to)], at).await,
@@ -196,7 +199,8 @@ impl Follow {
         reread: bool,
         at: u64,
     ) -> Result<()> {
-        if before.detail.same_rows(&detail) {
+        // A column may have gone and come again, empty.
+        if before.detail.same_rows(&detail) && !reread {
             return Ok(());
         }
         let known = Known::new(name, detail);
@@ -246,9 +250,10 @@ impl Follow {
             Some(State::Captured(_) | State::Halted) => {}
         }
         self.history.add(name, self.version(at), Columns::Dropped).await?;
+        let schema = self.tables.known(name).map(|known| std::sync::Arc::clone(&known.schema));
         self.tables.set(name, None);
         self.context.is_back(name);
-        self.tell(TableEvent::Dropped { table: name.to_string().into() }).await
+        self.tell(TableEvent::Dropped { table: name.to_string().into(), schema }).await
     }
 
     /// RENAME TABLE: tables leave and join by their names. All pairs at once, as the server does; a name that is both

@@ -199,7 +199,7 @@ impl Follow {
                 self.skip_until = 0;
                 return self.head.rotate(&file, position);
             }
-            EventBody::Format(format) => self.head.format = super::open::format_hash(&header, &format),
+            EventBody::Format(format) => self.head.format = super::opening::format_hash(&header, &format),
             EventBody::Incident { number, message } => {
                 let what = format!("the server reports that events are missing (incident {number})");
                 return Err(Error::new(Code::MysqlUnknownEvent, what)

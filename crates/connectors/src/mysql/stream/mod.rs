@@ -8,6 +8,7 @@ mod formats;
 mod gtid_set;
 mod head;
 mod open;
+mod opening;
 mod resume;
 mod rows;
 mod statements;

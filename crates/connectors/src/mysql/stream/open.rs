@@ -4,31 +4,30 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use mysql_common::crypto::rsa::{GetRandom, Rng};
 use syncline_engine::change::Captured;
+use syncline_engine::clock::now_millis;
 use syncline_engine::error::{Code, Error, Result};
-use syncline_engine::ledger::TableState;
+use syncline_engine::ledger::{AuditRecord, TableState};
 use syncline_engine::position::StoredPosition;
 use syncline_engine::version::Version;
 use tokio::sync::mpsc;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::batch::Builder;
 use super::follow::{Follow, Out, Sample};
-use super::head::Head;
+use super::opening::Opening;
+use super::resume::Found;
 use super::tables::{State, Tables};
 use super::{gtid_set, resume};
 use crate::mysql::binlog::gtid_mariadb::GtidPosition;
 use crate::mysql::binlog::gtid_mysql::GtidSet;
-use crate::mysql::binlog::{Decoder, EventBody, EventHeader, Format, kind};
 use crate::mysql::client::Session;
 use crate::mysql::context::Context;
 use crate::mysql::ddl::Dialect;
 use crate::mysql::position::{Gtids, Token};
 use crate::mysql::reader::snapshot_coordinate;
 use crate::mysql::schema::{self, Columns, History, Hold, Known, TableDetail, TableName};
-use crate::mysql::server::{Coordinate, Facts};
+use crate::mysql::server::{Coordinate, Facts, Identity};
 use crate::mysql::sql::text_literal;
 use crate::mysql::wire::{Dump, DumpStart, Wire};
 
@@ -40,30 +39,34 @@ pub async fn open(
     from: Option<&StoredPosition>,
     sender: mpsc::Sender<Result<Captured>>,
 ) -> Result<Follow> {
-    let epoch = context.ledger.pipeline(&context.pipeline).await?.epoch;
+    let known = context.ledger.pipeline(&context.pipeline).await?.epoch;
     let token = from.map(|from| Token::decode(&from.token)).transpose()?;
-    let (mut session, facts) = connect(context, token.as_ref()).await?;
-    let mut history =
-        History::load(Arc::clone(&context.ledger), &context.pipeline, facts.folds_names()).await?;
+    let (mut session, facts, successor) = connect(context, token.as_ref()).await?;
+    let before = from.map_or(known, |from| from.version.epoch());
+    // Also when a server has begun an epoch that no checkpoint was written in: what it gave may stand in targets.
+    let moved = successor || before != known;
+    let epoch = if moved { known.max(before) + 1 } else { known };
+    let ledger = Arc::clone(&context.ledger);
+    let mut history = History::load(ledger, &context.pipeline, facts.folds_names()).await?;
     let charsets = charsets(&mut session).await?;
     let wire = Wire::connect(&context.config, session.endpoint()).await?;
     let plan = match &token {
-        Some(token) => resume_tables(context, &mut session, &mut history, token, epoch).await?,
+        Some(token) => resume_tables(context, &mut session, &mut history, token, (before, epoch)).await?,
         None => first_tables(context, &mut session).await?,
     };
+    let plan = plan.at_successor(token.as_ref().filter(|_| successor))?;
     let server_id = server_id(context).await?;
-    let dump = Dump::start(wire, server_id, facts.mariadb(), &plan.start).await?;
-    let mut opening = Opening { dump, decoder: Decoder::new(true), head: None, ahead: Vec::new(), format: 0 };
-    let head = opening.head(&plan, token.as_ref()).await?;
-    let mut tables = plan.tables;
-    for (name, detail) in plan.first {
-        let known = Known::new(&name, detail);
-        let at = Version::new(epoch, head.number, head.settled);
-        history.add(&name, at, Columns::Known(known.clone())).await?;
-        tables.set(&name, Some(State::Captured(known)));
+    let mut opening = Opening::new(Dump::start(wire, server_id, facts.mariadb(), &plan.start).await?);
+    let head = opening.head(&plan.start, plan.at.as_ref(), token.as_ref().filter(|_| !successor)).await?;
+    if moved {
+        begin_epoch(context, epoch, &facts.identity).await?;
     }
+    let mut tables = plan.tables;
+    let at = Version::new(epoch, head.number, head.settled);
+    capture_first(plan.first, at, &mut history, &mut tables).await?;
     context.set_halted(tables.halted());
-    if !tables.any_joining() {
+    let selection_changed = tables.any_joining();
+    if !selection_changed {
         context.remember_selection().await?;
     }
     Ok(Follow {
@@ -77,7 +80,7 @@ pub async fn open(
         head,
         gtids: Arc::new(plan.gtids),
         epoch,
-        selection_changed: tables.any_joining(),
+        selection_changed,
         tables,
         history,
         transaction: None,
@@ -92,9 +95,44 @@ pub async fn open(
     })
 }
 
-/// A session with the server of the token, which can go on from there.
-async fn connect(context: &Context, token: Option<&Token>) -> Result<(Session, Arc<Facts>)> {
-    let mut session = resume::connect(context, token).await?;
+/// The history of a first start begins with the tables that there are.
+async fn capture_first(
+    first: Vec<(TableName, TableDetail)>,
+    at: Version,
+    history: &mut History,
+    tables: &mut Tables,
+) -> Result<()> {
+    for (name, detail) in first {
+        let known = Known::new(&name, detail);
+        history.add(&name, at, Columns::Known(known.clone())).await?;
+        tables.set(&name, Some(State::Captured(known)));
+    }
+    Ok(())
+}
+
+/// From here on versions are of another server's history, and above all of the last one's.
+async fn begin_epoch(context: &Context, epoch: u16, identity: &Identity) -> Result<()> {
+    if u64::from(epoch) > Version::MAX_EPOCH {
+        return Err(Error::new(Code::MysqlIdentity, "there were too many failovers: no epoch is left"));
+    }
+    tracing::warn!(pipeline = context.pipeline, epoch, "another server goes on: {identity}");
+    let record = AuditRecord {
+        at: now_millis(),
+        actor: "syncline".to_owned(),
+        action: "new epoch".to_owned(),
+        pipeline: context.pipeline.clone(),
+        detail: serde_json::json!({ "epoch": epoch, "server": identity.to_string() }).to_string(),
+    };
+    context.ledger.audit(&record).await?;
+    context.ledger.set_epoch(&context.pipeline, epoch).await
+}
+
+/// A session with the server of the token, or with one that has taken its place (then true), which can go on from there.
+async fn connect(context: &Context, token: Option<&Token>) -> Result<(Session, Arc<Facts>, bool)> {
+    let (mut session, successor) = match resume::connect(context, token).await? {
+        Found::Same(session) => (session, false),
+        Found::Successor(session) => (session, true),
+    };
     let facts = Arc::clone(session.facts());
     tracing::info!(
         pipeline = context.pipeline,
@@ -105,11 +143,11 @@ async fn connect(context: &Context, token: Option<&Token>) -> Result<(Session, A
     if !facts.is_on("log_bin") {
         return Err(crate::mysql::server::no_binlog(session.shown()));
     }
-    if let Some(token) = token {
+    if let Some(token) = token.filter(|_| !successor) {
         resume::check(&mut session, token).await?;
     }
     context.set_identity(&facts.identity);
-    Ok((session, facts))
+    Ok((session, facts, successor))
 }
 
 fn dialect(facts: &Facts) -> Dialect {
@@ -133,6 +171,16 @@ struct Plan {
     first: Vec<(TableName, TableDetail)>,
     /// Tables that cannot be read.
     broken: Vec<(TableName, Error)>,
+}
+
+impl Plan {
+    /// The same tables, from where the binlog of the server that has taken the place of the token's goes on, if one has.
+    fn at_successor(self, token: Option<&Token>) -> Result<Plan> {
+        match token {
+            Some(token) => Ok(Plan { start: resume::behind(&token.gtids)?, at: None, ..self }),
+            None => Ok(self),
+        }
+    }
 }
 
 /// The first start of a pipeline: tables and position of one moment, at which everything before the position is visible
@@ -187,17 +235,17 @@ async fn present(probe: &mut Session, facts: &Facts) -> Result<(DumpStart, Optio
     Ok((DumpStart::File { name: at.file.clone(), offset: at.offset }, Some(at), gtids))
 }
 
-/// A later start: tables as the history has them at the position. Those that it does not know join where the catalog is
+/// A later start: tables as the history has them at the position, which is of the epoch `before`. Those that it does not know join where the catalog is
 /// read now.
 async fn resume_tables(
     context: &Context,
     session: &mut Session,
     history: &mut History,
     token: &Token,
-    epoch: u16,
+    (before, epoch): (u16, u16),
 ) -> Result<Plan> {
     let folds = session.facts().folds_names();
-    let from = token.clone().position(epoch)?.version;
+    let from = token.clone().position(before)?.version;
     let last = context.last_selection().await?;
     // What the last stream did not capture has changed unseen since.
     let seen = |name: &TableName| last.as_ref().is_some_and(|last| last.takes(&name.to_string(), folds));
@@ -276,92 +324,4 @@ async fn charsets(session: &mut Session) -> Result<HashMap<String, String>> {
             _ => None,
         })
         .collect())
-}
-
-/// What tells one binlog file from another of the same name: when it was begun, by whom.
-pub fn format_hash(header: &EventHeader, format: &Format) -> u64 {
-    let text = format!("{} {} {}", header.timestamp, header.server_id, format.server_version);
-    xxh3_64(text.as_bytes()).max(1)
-}
-
-/// The first events of a dump.
-struct Opening {
-    dump: Dump,
-    decoder: Decoder,
-    head: Option<Head>,
-    ahead: Vec<Bytes>,
-    format: u64,
-}
-
-impl Opening {
-    /// Reads until the place of the stream is known and the file's format event was seen.
-    async fn head(&mut self, plan: &Plan, token: Option<&Token>) -> Result<Head> {
-        if let Some(at) = &plan.at {
-            let mut head = Head::new(&at.file, at.offset)?;
-            if let DumpStart::File { offset, .. } = plan.start {
-                head.next = offset;
-            }
-            self.head = Some(head);
-        }
-        loop {
-            let packet = self.dump.next().await?;
-            let header = EventHeader::parse(&packet)?;
-            if header.event_type == kind::FORMAT_DESCRIPTION || header.event_type == kind::ROTATE {
-                self.begin_file(&header, &packet, token)?;
-            } else if self.place(&header, &packet)? {
-                break;
-            }
-            let placed = self.head.as_ref().is_some_and(|head| head.format != 0);
-            if placed && plan.at.is_some() {
-                break;
-            }
-        }
-        self.head.take().ok_or_else(|| Error::new(Code::Internal, "a dump without a file"))
-    }
-
-    /// Rotate (made for us) and format events.
-    fn begin_file(&mut self, header: &EventHeader, packet: &Bytes, token: Option<&Token>) -> Result<()> {
-        match self.decoder.decode(packet)?.body {
-            EventBody::Rotate { file, position } => match &mut self.head {
-                Some(head) => head.rotate(&file, position)?,
-                None => self.head = Some(Head::new(&file, position)?),
-            },
-            EventBody::Format(format) => {
-                self.format = format_hash(header, &format);
-                if let Some(token) = token.filter(|t| t.format != 0 && t.format != self.format) {
-                    return Err(resume::other_file(token));
-                }
-                if let Some(head) = &mut self.head {
-                    head.format = self.format;
-                    if head.locate(header)?.is_some() && head.settled < head.next {
-                        head.settled = head.next;
-                    }
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Any other event, in a dump by GTIDs: the first that is part of a transaction, or a sign of life, says where we
-    /// are. The event is kept for the stream.
-    fn place(&mut self, header: &EventHeader, packet: &Bytes) -> Result<bool> {
-        let Some(head) = &mut self.head else { return Ok(false) };
-        if matches!(header.event_type, kind::HEARTBEAT | kind::HEARTBEAT_V2) {
-            if let EventBody::Heartbeat { file, position } = self.decoder.decode(packet)?.body {
-                head.heartbeat(&file, position);
-            }
-            return Ok(true);
-        }
-        let Some(start) = head.locate(header)? else { return Ok(false) };
-        if header.event_type == kind::PREVIOUS_GTIDS {
-            head.settled = head.next;
-            return Ok(false);
-        }
-        // Not taken yet: the stream takes it again from `ahead`.
-        head.next = start;
-        head.settled = start;
-        self.ahead.push(packet.clone());
-        Ok(true)
-    }
 }

@@ -2,14 +2,75 @@
 
 use syncline_engine::error::{Code, Error, Result};
 
+use super::gtid_set;
+use crate::mysql::binlog::gtid_mariadb::GtidPosition;
 use crate::mysql::client::{self, Session};
 use crate::mysql::context::Context;
-use crate::mysql::position::Token;
+use crate::mysql::position::{Gtids, Token};
 use crate::mysql::server::split_file;
+use crate::mysql::sql::text_literal;
+use crate::mysql::wire::DumpStart;
 
-/// Connects to the server of the checkpoint, or to any of the endpoints without one.
-pub async fn connect(context: &Context, token: Option<&Token>) -> Result<Session> {
-    client::connect(&context.config, token.map(|t| &*t.identity)).await
+/// Who answers.
+pub enum Found {
+    /// The server of the checkpoint, or any of the endpoints without one.
+    Same(Session),
+    /// Another one whose binlog has every transaction that lies before the checkpoint.
+    Successor(Session),
+}
+
+/// Connects to the server of the checkpoint; if that is not to be had, to one that has taken its place.
+pub async fn connect(context: &Context, token: Option<&Token>) -> Result<Found> {
+    let error = match client::connect(&context.config, token.map(|t| &*t.identity)).await {
+        Ok(session) => return Ok(Found::Same(session)),
+        Err(error) => error,
+    };
+    let Some(token) = token else { return Err(error) };
+    for endpoint in &context.config.endpoints {
+        // Why one cannot be reached was said above.
+        let Ok(mut session) = Session::connect(&context.config, endpoint).await else { continue };
+        let other = !token.identity.may_be(&session.facts().identity);
+        if other && has_all(&mut session, token).await? {
+            return Ok(Found::Successor(session));
+        }
+    }
+    Err(error)
+}
+
+/// Whether the server's binlog has every transaction that lies before the checkpoint, as its GTIDs say, and all after it.
+async fn has_all(session: &mut Session, token: &Token) -> Result<bool> {
+    let facts = std::sync::Arc::clone(session.facts());
+    match &*token.gtids {
+        Gtids::MySql(set) if facts.mysql_gtid() => {
+            let set = text_literal(&set.to_string());
+            let sql = format!(
+                "SELECT GTID_SUBSET({set}, @@GLOBAL.gtid_executed), GTID_SUBSET(@@GLOBAL.gtid_purged, {set})"
+            );
+            let row: Vec<_> = session.texts(&sql).await?.into_iter().flatten().collect();
+            let is = |column: usize| row.get(column).and_then(Option::as_deref) == Some("1");
+            if is(0) && !is(1) {
+                let what = format!("{} no longer has all transactions after the checkpoint", session.shown());
+                return Err(Error::new(Code::MysqlPurged, what));
+            }
+            Ok(is(0))
+        }
+        Gtids::MariaDb(position) if facts.mariadb() && !position.is_empty() => {
+            let rows = session.texts("SELECT @@GLOBAL.gtid_binlog_state").await?;
+            let state = rows.into_iter().flatten().flatten().next().unwrap_or_default();
+            let state = GtidPosition::parse(&state)?;
+            Ok(position.newest().all(|gtid| state.has(gtid)))
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Where a dump from a server begins that has taken the place of the checkpoint's: its files are others.
+pub fn behind(gtids: &Gtids) -> Result<DumpStart> {
+    match gtids {
+        Gtids::MySql(set) => Ok(DumpStart::Gtid { encoded: gtid_set::encode(set) }),
+        Gtids::MariaDb(position) => Ok(DumpStart::Behind { gtids: position.to_string() }),
+        Gtids::None => Err(Error::new(Code::Internal, "a successor without GTIDs")),
+    }
 }
 
 /// Whether the server's list of files still holds the position.
@@ -70,7 +131,6 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::mysql::position::Gtids;
     use crate::mysql::server::Identity;
 
     fn judged(file: &str, offset: u64, files: &[(&str, u64)]) -> Option<Code> {

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::connection::Wire;
 use super::packet::protocol;
 use super::reply::{ServerError, is_eof, is_ok};
+use crate::mysql::sql::text_literal;
 
 const COM_BINLOG_DUMP: u8 = 0x12;
 const COM_REGISTER_SLAVE: u8 = 0x15;
@@ -26,6 +27,8 @@ pub enum DumpStart {
     File { name: String, offset: u64 },
     /// MySQL: after the transactions of a GTID set, in the server's binary encoding.
     Gtid { encoded: Vec<u8> },
+    /// MariaDB: after the last transaction of each domain (`0-1-5,1-2-7`).
+    Behind { gtids: String },
 }
 
 /// A running dump.
@@ -36,7 +39,7 @@ pub struct Dump {
 impl Dump {
     /// Registers as replica `server_id` and asks for the log.
     pub async fn start(mut wire: Wire, server_id: u32, mariadb: bool, start: &DumpStart) -> Result<Dump> {
-        for statement in settings(server_id, mariadb) {
+        for statement in settings(server_id, mariadb, start) {
             wire.execute(&statement).await?;
         }
         wire.packets.begin_command();
@@ -81,7 +84,7 @@ impl Dump {
 
 /// What must be said before: that we understand checksums and MariaDB's events, how often we want a sign of life, and
 /// an identity by which the server finds an older connection of ours and ends it.
-fn settings(server_id: u32, mariadb: bool) -> Vec<String> {
+fn settings(server_id: u32, mariadb: bool, start: &DumpStart) -> Vec<String> {
     let nanos = HEARTBEAT.as_nanos();
     let mut settings = vec![
         "SET @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32'".to_owned(),
@@ -91,6 +94,10 @@ fn settings(server_id: u32, mariadb: bool) -> Vec<String> {
     ];
     if mariadb {
         settings.push("SET @mariadb_slave_capability = 4".to_owned());
+    }
+    if let DumpStart::Behind { gtids } = start {
+        let gtids = text_literal(gtids);
+        settings.push(format!("SET @slave_connect_state = {gtids}, @slave_gtid_strict_mode = 1"));
     }
     settings
 }
@@ -138,6 +145,13 @@ fn request(server_id: u32, start: &DumpStart) -> Result<Vec<u8>> {
             let len = u32::try_from(encoded.len()).map_err(|_| protocol("a GTID set too long to send"))?;
             packet.extend_from_slice(&len.to_le_bytes());
             packet.extend_from_slice(encoded);
+        }
+        DumpStart::Behind { .. } => {
+            // The server finds file and position itself.
+            packet.push(COM_BINLOG_DUMP);
+            packet.extend_from_slice(&4u32.to_le_bytes());
+            packet.extend_from_slice(&[0; 2]);
+            packet.extend_from_slice(&server_id.to_le_bytes());
         }
     }
     Ok(packet)

@@ -120,6 +120,11 @@ impl Ledger for SqliteLedger {
         self.writer.run(move |c| write::set_epoch(c, &pipeline, epoch)).await
     }
 
+    async fn begin_epoch(&self, pipeline: &str, epoch: u16, plans: &[BackfillTable]) -> Result<()> {
+        let (pipeline, plans) = (pipeline.to_owned(), plans.to_vec());
+        self.writer.run(move |c| write::begin_epoch(c, &pipeline, epoch, &plans)).await
+    }
+
     async fn set_paused(&self, pipeline: &str, paused: bool) -> Result<()> {
         let pipeline = pipeline.to_owned();
         self.writer.run(move |c| write::set_paused(c, &pipeline, paused)).await

@@ -92,6 +92,21 @@ pub fn set_epoch(c: &Connection, pipeline: &str, epoch: u16) -> Result<()> {
     run(c, "UPDATE pipeline SET epoch = ?2 WHERE name = ?1", params![pipeline, epoch]).map(drop)
 }
 
+/// See [`syncline_engine::ledger::Ledger::begin_epoch`].
+pub fn begin_epoch(c: &Connection, pipeline: &str, epoch: u16, plans: &[BackfillTable]) -> Result<()> {
+    set_epoch(c, pipeline, epoch)?;
+    for sql in [
+        "DELETE FROM checkpoint WHERE pipeline = ?1",
+        "DELETE FROM table_state WHERE pipeline = ?1 AND state = 'halted'",
+        "UPDATE backfill SET finished = 1 WHERE pipeline = ?1",
+        "DELETE FROM chunk WHERE pipeline = ?1",
+        "DELETE FROM chunk_done WHERE pipeline = ?1",
+    ] {
+        run(c, sql, params![pipeline])?;
+    }
+    plans.iter().try_for_each(|plan| set_backfill(c, pipeline, plan))
+}
+
 pub fn set_paused(c: &Connection, pipeline: &str, paused: bool) -> Result<()> {
     seen(c, pipeline)?;
     run(c, "UPDATE pipeline SET paused = ?2 WHERE name = ?1", params![pipeline, paused]).map(drop)

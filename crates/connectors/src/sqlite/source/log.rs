@@ -215,7 +215,9 @@ impl Log {
             b'D' => (Operation::Delete, image, None),
             _ => {
                 let event = match (op, &*what) {
-                    (b'X', _) => TableEvent::Dropped { table: Arc::clone(&schema.name) },
+                    (b'X', _) => {
+                        TableEvent::Dropped { table: Arc::clone(&schema.name), schema: Some(schema) }
+                    }
                     (_, "appeared") => TableEvent::Appeared(schema),
                     (_, what) => TableEvent::Altered { schema, reread: what == "reread" },
                 };

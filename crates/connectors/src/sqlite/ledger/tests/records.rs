@@ -26,6 +26,32 @@ async fn a_pipeline_never_seen_is_the_default() {
 }
 
 #[tokio::test]
+async fn a_new_epoch_forgets_where_it_was_and_keeps_what_was_counted() {
+    let data = tempfile::tempdir().unwrap();
+    let ledger = open(data.path());
+    let counts = vec![counted("search", "shop.cases", 10)];
+    let checkpoints = vec![("search".into(), position(7))];
+    ledger.commit("shop", Commit { checkpoints, counts, ..Commit::default() }).await.unwrap();
+    for (table, state) in [("shop.cases", TableState::Halted), ("shop.old", TableState::Dropped)] {
+        ledger.set_table("shop", table, &TableRecord::new(state)).await.unwrap();
+    }
+    ledger.set_backfill("shop", &BackfillTable::new(1, "shop.cases".into())).await.unwrap();
+    let plan = BackfillTable {
+        sinks: vec!["search".into()],
+        sweep: Some(Version::new(1, 0, 1)),
+        ..BackfillTable::new(2, "shop.cases".into())
+    };
+    ledger.begin_epoch("shop", 1, std::slice::from_ref(&plan)).await.unwrap();
+    drop(ledger);
+    let ledger = open(data.path());
+    let record = ledger.pipeline("shop").await.unwrap();
+    assert_eq!((record.epoch, record.checkpoints.len()), (1, 0));
+    assert_eq!(record.tables.keys().collect::<Vec<_>>(), ["shop.old"]);
+    assert_eq!(record.counts.len(), 1);
+    assert_eq!(ledger.backfills("shop").await.unwrap(), (2, vec![plan]));
+}
+
+#[tokio::test]
 async fn commits_add_counts_and_replace_checkpoints() {
     let data = tempfile::tempdir().unwrap();
     let ledger = open(data.path());

@@ -1,0 +1,89 @@
+"""Shows every fault of the catalogue on its servers, and writes the table of docs/faults.md.
+
+    eval "$(tests/services/services.sh env)"
+    tests/services/services.sh python -m faults [--only NAME]... [--server NAME]... [--seed N] [--write docs/faults.md]
+
+Needs SYNCLINE_BIN or target/release/syncline. The spare servers lose their binlogs: nobody else should be using them.
+Exit: 0 all shown, 1 not.
+"""
+
+import argparse
+import sys
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+
+from acceptance.process import Failed
+
+from . import history, pairs, tables  # noqa: F401  they fill the catalogue
+from .catalogue import FAULTS, SPARES
+from .stage import Stage
+
+# Faults that are shown at once on servers which take no harm.
+SHARED = 2
+INTRODUCTION = """# Faults
+
+What Syncline does when a source or a target does something odd. Every row is a test that `./test` runs on the servers it
+names (`tests/services/services.sh python -m faults --only NAME` runs one), with OpenSearch, Redis, a SQLite file and an archive
+as targets. "Equal" is judged by a program that shares no code with Syncline, field by field; the balance of every table must
+add up, too. This file is written by that test.
+
+| part | what happens | what Syncline does | servers | test |
+|---|---|---|---|---|
+"""
+
+
+def table():
+    lines = []
+    for fault in FAULTS:
+        lines.append(f"| {fault.part} | {fault.what} | {fault.ends} | {', '.join(fault.servers)} | `{fault.name}` |\n")
+    return INTRODUCTION + "".join(lines)
+
+
+def show(fault, server, seed):
+    began = time.monotonic()
+    stage = None
+    try:
+        stage = Stage(server, fault.name, seed)
+        fault.run(stage)
+        stage.close()
+        error = None
+    except Exception as problem:  # whatever it is, the others are still to be shown
+        error = str(problem) if isinstance(problem, Failed) else traceback.format_exc()
+    outcome = "ok" if error is None else "FAILED"
+    print(f"{outcome:<6} {fault.name:<24} {server:<16} {time.monotonic() - began:6.1f} s", flush=True)
+    if error is not None:
+        print(f"  seed {seed}, folder {stage.folder if stage else '-'}\n{error}", flush=True)
+    return error is None
+
+
+def at_once(wanted, seed):
+    """Most of a fault is waiting, so some are shown beside each other; but only one at a time on a spare server."""
+    alone = {server: [one for one in wanted if one[1] == server] for server in SPARES}
+    shared = [one for one in wanted if one[1] not in SPARES]
+    with ThreadPoolExecutor(len(alone) + SHARED) as pool:
+        lanes = [pool.submit(lambda lane=lane: [show(*one, seed) for one in lane]) for lane in alone.values()]
+        beside = [pool.submit(show, *one, seed) for one in shared]
+        return [shown for lane in lanes for shown in lane.result()] + [one.result() for one in beside]
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--server", action="append", default=[])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--write")
+    options = parser.parse_args()
+    wanted = [
+        (fault, server) for fault in FAULTS if not options.only or fault.name in options.only
+        for server in fault.servers if not options.server or server in options.server]
+    shown = at_once(wanted, options.seed)
+    print(f"{sum(shown)} of {len(shown)} shown")
+    if options.write:
+        with open(options.write, "w", encoding="utf-8") as file:
+            file.write(table())
+    return 0 if shown and all(shown) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

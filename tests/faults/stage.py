@@ -1,0 +1,251 @@
+"""One fault's own database, pipeline file and targets, and what can be done to them."""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+import pymysql
+import redis
+
+from acceptance.balance import require_balance
+from acceptance.process import Failed
+from acceptance.setting import needed
+from checker.database import binlog_end, binlog_files, connect, is_mariadb, quote_name
+
+PIPELINE = """version: 1
+data: ./data
+connections:
+  shop: {source}/{database}
+  search: {search}
+  hot: {redis}
+  shelf: sqlite:search.db
+  lake: file:./archive
+pipelines:
+  {database}:
+    source: {{ connection: shop, tables: ["{database}.*"] }}
+    routes:
+      - table: "{database}.*"
+{options}        to:
+          - {{ connection: search, index: "{database}_{{table}}" }}
+          - {{ connection: hot, key: "{database}:{{table}}:{{key}}" }}
+          - {{ connection: shelf, index: "{database}_{{table}}" }}
+          - {{ connection: lake, path: "{{table}}" }}
+"""
+PATIENCE = 120
+
+
+def url_of(server):
+    return needed(f"SYNCLINE_TEST_{server.upper().replace('-', '_')}")
+
+
+class Stage:
+    """A table `t` with some rows and one `u` beside it, which nothing happens to."""
+
+    def __init__(self, server, name, seed):
+        self.server, self.dice = server, random.Random(seed)
+        self.source, self.search = url_of(server), url_of("opensearch")
+        # A database of its own, since it is searched again and again for keys.
+        self.redis = url_of("redis") + "/1"
+        self.services = os.path.join(needed("SYNCLINE_TEST_SERVICES"), "services.sh")
+        self.database = f"fault_{name}_{server.replace('-', '_')}"[:60]
+        self.binary = os.path.abspath(os.environ.get("SYNCLINE_BIN", "target/release/syncline"))
+        self.folder = tempfile.mkdtemp(prefix="fault-")
+        os.makedirs(os.path.join(self.folder, "archive"))
+        self.manage("start", server)
+        self.forget()
+        self.configure(server)
+        self.connection = connect(self.source)
+        self.fill()
+
+    def configure(self, *servers, options=""):
+        """Writes the pipeline file: from which servers, and lines of the route."""
+        hosts = ",".join(url_of(server).split("@")[1] for server in servers)
+        with open(os.path.join(self.folder, "pipeline.yaml"), "w", encoding="utf-8") as file:
+            file.write(PIPELINE.format(
+                source=f"mysql://root@{hosts}", database=self.database, redis=self.redis,
+                search=self.search.replace("http://", "opensearch://"),
+                options="".join(f"        {line}\n" for line in options.splitlines())))
+
+    def fill(self):
+        self.sql(f"CREATE DATABASE {quote_name(self.database)} CHARACTER SET utf8mb4", f"USE {quote_name(self.database)}")
+        for table in ("t", "u"):
+            self.sql(f"CREATE TABLE {table} (id INT PRIMARY KEY, n INT, name VARCHAR(40), at DATETIME(3))")
+        self.change(60)
+
+    # ---- the source
+
+    @property
+    def mariadb(self):
+        return is_mariadb(self.connection)
+
+    def sql(self, *statements):
+        with self.connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    def move_to(self, server):
+        """From here on statements go to another server."""
+        with contextlib.suppress(pymysql.err.Error):
+            self.connection.close()
+        self.source = url_of(server)
+        self.connection = connect(self.source, self.database)
+
+    def change(self, many=30, tables=("t", "u")):
+        """Random rows come, change, move and go."""
+        for _ in range(many):
+            for table in tables:
+                key, roll = self.dice.randrange(80), self.dice.random()
+                if roll < 0.6:
+                    self.sql(f"REPLACE INTO {table} (id, n, name, at) VALUES ({key}, {self.dice.randrange(10 ** 6)}, "
+                             f"'{self.dice.choice(('a', 'ä', '😀'))}{key}', '2024-02-29 12:00:00.{self.dice.randrange(1000):03}')")
+                elif roll < 0.8:
+                    self.sql(f"DELETE FROM {table} WHERE id = {key}")
+                else:
+                    self.sql(f"UPDATE IGNORE {table} SET id = id + {self.dice.randrange(-3, 4)}, n = n + 1 WHERE id = {key}")
+
+    def manage(self, action, server):
+        subprocess.run([self.services, action, server], check=True, capture_output=True)
+
+    def rotate(self):
+        self.sql("FLUSH BINARY LOGS")
+
+    def purge(self):
+        """Only the newest file stays."""
+        self.rotate()
+        newest = binlog_end(self.connection)[0]
+        deadline = time.monotonic() + PATIENCE
+        while binlog_files(self.connection) != [newest]:
+            # A reader that has just gone holds its file until the server notices.
+            self.sql(f"PURGE BINARY LOGS TO '{newest}'")
+            if time.monotonic() > deadline:
+                raise Failed(f"the server keeps {binlog_files(self.connection)}")
+            time.sleep(0.2)
+
+    # ---- Syncline
+
+    def call(self, *arguments):
+        done = subprocess.run([self.binary, *arguments], capture_output=True, cwd=self.folder, timeout=PATIENCE, check=False)
+        return done.returncode, done.stderr.decode(errors="replace"), done.stdout.decode(errors="replace")
+
+    def expect(self, arguments, code, *words):
+        found, told, _ = self.call(*arguments)
+        if found != code or not all(word in told for word in words):
+            raise Failed(f"{' '.join(arguments)} ended with {found}, wanted {code} and {words}:\n{told[-3000:]}")
+
+    def settle(self):
+        """Runs until all is current; everything must be equal then."""
+        self.expect(("run", "pipeline.yaml", "--until-current"), 0)
+        self.require_equal()
+
+    def halts(self, code, ends=1):
+        self.expect(("run", "pipeline.yaml", "--until-current"), ends, code)
+
+    def heal(self, *arguments):
+        """The command that the error names; everything must be equal then, and stay so."""
+        self.expect(("backfill", "pipeline.yaml", *arguments), 0)
+        self.require_equal()
+        self.change()
+        self.settle()
+
+    def killed(self, arguments, delay):
+        """The command, and SIGKILL after so many seconds if it still runs then."""
+        process = subprocess.Popen([self.binary, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(delay)
+        process.kill()
+        process.wait()
+
+    def running(self):
+        return Running(self)
+
+    def status(self):
+        code, told, shown = self.call("status", "pipeline.yaml", "--json")
+        if code != 0:
+            raise Failed(f"status ended with {code}: {told}")
+        return json.loads(shown)["pipelines"][0]
+
+    def require_equal(self):
+        name = self.database
+        targets = [
+            f"search={self.search}/{name}_{{table}}", f"hot={self.redis}?key={name}:{{table}}:{{key}}",
+            f"shelf=sqlite-search:{self.folder}/search.db?index={name}_{{table}}", f"lake=file:{self.folder}/archive"]
+        arguments = ["compare", "--source", self.source, "--table", f"{name}.*", "--absent-is-null"]
+        for target in targets:
+            arguments += ["--target", target]
+        done = subprocess.run([sys.executable, "-m", "checker", *arguments], capture_output=True, check=False)
+        if done.returncode != 0:
+            raise Failed(f"not equal:\n{done.stdout.decode()}{done.stderr.decode()}")
+        require_balance(self.status())
+
+    def require_empty(self, table):
+        """No target holds a document of a table that is gone: the checker knows it as one without rows."""
+        self.sql(f"CREATE TABLE {table} (id INT PRIMARY KEY)")
+        self.require_equal()
+        self.sql(f"DROP TABLE {table}")
+
+    # ---- the end
+
+    def forget(self):
+        self.drop(self.source)
+        urllib.request.urlopen(urllib.request.Request(
+            f"{self.search}/{self.database}_*?ignore_unavailable=true&expand_wildcards=all", method="DELETE"))
+        client = redis.Redis.from_url(self.redis)
+        for pattern in (f"{self.database}:*", f"syncline:*{self.database}*"):
+            for key in client.scan_iter(pattern, count=5000):
+                client.delete(key)
+
+    def drop(self, source):
+        connection = connect(source)
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS {quote_name(self.database)}")
+        connection.close()
+
+    def close(self):
+        self.connection.close()
+        self.forget()
+        shutil.rmtree(self.folder)
+
+
+class Running:
+    """`syncline run` beside what happens; it must end well when it is asked to."""
+
+    def __init__(self, stage):
+        self.stage = stage
+
+    def __enter__(self):
+        self.log = open(os.path.join(self.stage.folder, "run.log"), "ab")
+        self.process = subprocess.Popen(
+            [self.stage.binary, "run", "pipeline.yaml"], stdout=self.log, stderr=self.log, cwd=self.stage.folder)
+        self.wait(lambda status: status["state"] == "streaming")
+        return self
+
+    def wait(self, wanted):
+        """Until the status is as wanted."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            with contextlib.suppress(Failed, KeyError, IndexError):
+                if wanted(self.stage.status()):
+                    return
+            if self.process.poll() is not None:
+                raise Failed(f"run ended with {self.process.returncode}:\n{self.told()}")
+            time.sleep(0.1)
+        raise Failed(f"the status never was as wanted: {self.stage.status()}\n{self.told()}")
+
+    def told(self):
+        with open(os.path.join(self.stage.folder, "run.log"), encoding="utf-8", errors="replace") as log:
+            return log.read()[-3000:]
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        code = self.process.wait(PATIENCE)
+        self.log.close()
+        if code != 0:
+            raise Failed(f"run ended with {code}:\n{self.told()}")
+

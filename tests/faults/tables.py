@@ -1,0 +1,166 @@
+"""What DDL does to captured tables, while Syncline runs and while it does not."""
+
+from .catalogue import fault, halts
+
+HEAL = "syncline backfill FILE --table TABLE"
+
+
+def both_ways(stage, *statements):
+    """The statements and changes around them: first beside a running Syncline, then while none runs."""
+    stage.settle()
+    with stage.running():
+        stage.change(10)
+        stage.sql(*statements)
+        stage.change(10)
+    stage.settle()
+
+
+def lagging(stage, *statements):
+    stage.settle()
+    stage.change(10)
+    stage.sql(*statements)
+    stage.change(10)
+    stage.settle()
+
+
+@fault("DDL", "A column is added, with a default for old rows")
+def add_column(stage):
+    both_ways(stage, "ALTER TABLE t ADD COLUMN extra INT NOT NULL DEFAULT 7 AFTER n")
+    lagging(stage, "ALTER TABLE t ADD COLUMN extra2 VARCHAR(9) DEFAULT 'x' FIRST")
+
+
+@fault("DDL", "A column is dropped")
+def drop_column(stage):
+    both_ways(stage, "ALTER TABLE u DROP COLUMN at, ADD COLUMN at DATETIME(3)", "ALTER TABLE t ADD COLUMN gone INT DEFAULT 1")
+    lagging(stage, "UPDATE t SET gone = 2 WHERE id < 40", "ALTER TABLE t DROP COLUMN gone")
+
+
+@fault("DDL", "A column is renamed")
+def rename_column(stage):
+    stage.sql("ALTER TABLE t ADD COLUMN extra INT DEFAULT 5")
+    both_ways(stage, "ALTER TABLE t CHANGE extra more INT DEFAULT 5")
+    lagging(stage, "ALTER TABLE t CHANGE more extra INT DEFAULT 6")
+
+
+@fault("DDL", "A column is converted")
+def convert_column(stage):
+    both_ways(stage, "ALTER TABLE t MODIFY n BIGINT UNSIGNED")
+    lagging(stage, "ALTER TABLE t MODIFY n DECIMAL(20,2)")
+
+
+@fault("DDL", "Columns are put into another order")
+def reorder_columns(stage):
+    both_ways(stage, "ALTER TABLE t MODIFY name VARCHAR(40) FIRST")
+    lagging(stage, "ALTER TABLE t MODIFY at DATETIME(3) FIRST")
+
+
+@fault("DDL", "The charset and the collation of a table change")
+def charset(stage):
+    both_ways(stage, "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+    lagging(stage, "ALTER TABLE t DEFAULT CHARACTER SET latin1")
+
+
+@fault("DDL", "`TRUNCATE`")
+def truncate(stage):
+    both_ways(stage, "TRUNCATE TABLE t")
+    lagging(stage, "TRUNCATE TABLE t")
+
+
+@fault("DDL", "`DROP TABLE`, and a table of that name again")
+def drop_table(stage):
+    both_ways(stage, "DROP TABLE t", "CREATE TABLE t (id INT PRIMARY KEY, n INT, name VARCHAR(40), at DATETIME(3))")
+    lagging(stage, "DROP TABLE t", "CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(40), n INT, at DATETIME(3))")
+
+
+@fault("DDL", "Two tables are swapped, as gh-ost and pt-online-schema-change do")
+def swap(stage):
+    new = "CREATE TABLE _t_new (id INT PRIMARY KEY, extra INT DEFAULT 3, n INT, name VARCHAR(40), at DATETIME(3))"
+    copy = "INSERT INTO _t_new (id, n, name, at) SELECT id, n, name, at FROM t"
+    both_ways(stage, new, copy, "RENAME TABLE t TO _t_old, _t_new TO t", "DROP TABLE _t_old")
+    lagging(stage, new.replace("extra", "other"), copy, "RENAME TABLE t TO _t_old, _t_new TO t", "DROP TABLE _t_old")
+
+
+@fault("DDL", "`CREATE TABLE … SELECT`")
+def create_select(stage):
+    both_ways(stage, "CREATE TABLE v (PRIMARY KEY (id)) SELECT id, n FROM u")
+    lagging(stage, "CREATE TABLE w (PRIMARY KEY (id)) SELECT id, name FROM u")
+
+
+@fault("DDL", "A partition is dropped", halts("SYN-1313", HEAL))
+def drop_partition(stage):
+    stage.sql("ALTER TABLE t PARTITION BY RANGE (id) (PARTITION low VALUES LESS THAN (40), PARTITION high VALUES LESS THAN MAXVALUE)")
+    stage.settle()
+    stage.sql("ALTER TABLE t DROP PARTITION low")
+    stage.change()
+    stage.halts("SYN-1313", ends=5)
+    stage.heal("--table", f"{stage.database}.t")
+
+
+@fault("DDL", "The type of a key column changes", halts("SYN-1309", HEAL))
+def key_type(stage):
+    stage.settle()
+    stage.sql("ALTER TABLE t MODIFY id VARCHAR(12) NOT NULL")
+    stage.sql("INSERT INTO t (id, n) VALUES ('x1', 1)", "DELETE FROM t WHERE id = '1'")
+    stage.halts("SYN-1309", ends=5)
+    stage.expect(("backfill", "pipeline.yaml", "--table", f"{stage.database}.t"), 0)
+    stage.require_equal()
+
+
+@fault("Changes the stream does not carry", "A change is logged as a statement", halts("SYN-1311", HEAL))
+def statement(stage):
+    stage.settle()
+    stage.sql("SET SESSION binlog_format = STATEMENT", "DELETE FROM t WHERE id < 30", "SET SESSION binlog_format = ROW")
+    stage.change()
+    stage.halts("SYN-1311", ends=5)
+    stage.heal("--table", f"{stage.database}.t")
+
+
+@fault("Transactions", "An XA transaction on a captured table", halts("SYN-1312", "syncline backfill FILE --pipeline NAME"))
+def xa(stage):
+    stage.settle()
+    stage.sql("XA START 'a'", "INSERT INTO t (id, n) VALUES (900, 1)", "XA END 'a'", "XA PREPARE 'a'", "XA COMMIT 'a'")
+    stage.change()
+    stage.halts("SYN-1312")
+    stage.heal()
+
+
+@fault("Transactions", "Savepoints, and a transaction that is rolled back")
+def savepoints(stage):
+    stage.settle()
+    stage.sql(
+        "BEGIN", "INSERT INTO t (id, n) VALUES (900, 1)", "SAVEPOINT s", "INSERT INTO t (id, n) VALUES (901, 1)",
+        "ROLLBACK TO s", "INSERT INTO t (id, n) VALUES (902, 1)", "COMMIT",
+        "BEGIN", "DELETE FROM t", "ROLLBACK")
+    stage.change()
+    stage.settle()
+
+
+@fault("Partial images", "`binlog_row_image = MINIMAL` in a session", halts("SYN-1310", HEAL))
+def minimal(stage):
+    stage.settle()
+    stage.sql("SET SESSION binlog_row_image = MINIMAL", "UPDATE t SET n = n + 1", "SET SESSION binlog_row_image = FULL")
+    stage.change()
+    stage.halts("SYN-1310", ends=5)
+    stage.heal("--table", f"{stage.database}.t")
+
+
+@fault("DDL", "`DROP TABLE` with `on_drop: delete`")
+def drop_and_delete(stage):
+    stage.configure(stage.server, options="on_drop: delete")
+    stage.settle()
+    stage.sql("DROP TABLE t")
+    stage.change(tables=("u",))
+    stage.settle()
+    stage.require_empty("t")
+    stage.sql("CREATE TABLE t (id INT PRIMARY KEY, n INT, name VARCHAR(40), at DATETIME(3))")
+    stage.change()
+    stage.settle()
+
+
+@fault("Keys", "Keys that change, also over many rows at once")
+def keys_move(stage):
+    stage.settle()
+    stage.sql("UPDATE t SET id = id + 1 ORDER BY id DESC", "UPDATE u SET id = id * 10 + 5 ORDER BY id DESC")
+    stage.settle()
+    stage.sql("UPDATE t SET id = -id", "DELETE FROM u WHERE id > 300")
+    stage.settle()
