@@ -89,6 +89,8 @@ impl Log {
             ));
         }
         match layout::recorded_at(c, *id)? {
+            // It was gone already when the stream began there.
+            None if *at == 0 => Ok(()),
             None if *id > pruned => gap(format!("change {id} was removed")),
             Some(found) if found != *at => {
                 gap(format!("change {id} is another one than the checkpoint's: a copy that went another way"))
