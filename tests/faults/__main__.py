@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from acceptance.process import Failed
 
-from . import history, pairs, tables  # noqa: F401  they fill the catalogue
+from . import history, keys, pairs, tables, targets  # noqa: F401  they fill the catalogue
 from .catalogue import FAULTS, SPARES
 from .stage import Stage
 

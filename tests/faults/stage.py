@@ -184,6 +184,23 @@ class Stage:
             raise Failed(f"not equal:\n{done.stdout.decode()}{done.stderr.decode()}")
         require_balance(self.status())
 
+    # ---- the targets
+
+    def block_index(self, table, blocked):
+        settings = json.dumps({"index.blocks.read_only_allow_delete": blocked or None}).encode()
+        urllib.request.urlopen(urllib.request.Request(
+            f"{self.search}/{self.database}_{table}-000001/_settings", settings, {"Content-Type": "application/json"}, method="PUT"))
+
+    def close_archive(self, closed):
+        """A file in the place of the folder: the superuser may write into any folder."""
+        archive, away = (os.path.join(self.folder, name) for name in ("archive", "archive.away"))
+        if closed:
+            os.rename(archive, away)
+            open(archive, "w").close()
+        else:
+            os.remove(archive)
+            os.rename(away, archive)
+
     def require_empty(self, table):
         """No target holds a document of a table that is gone: the checker knows it as one without rows."""
         self.sql(f"CREATE TABLE {table} (id INT PRIMARY KEY)")

@@ -96,6 +96,36 @@ def drop_partition(stage):
     stage.heal("--table", f"{stage.database}.t")
 
 
+@fault("DDL", "A partition is exchanged for a table", halts("SYN-1313", HEAL))
+def exchange_partition(stage):
+    stage.sql(
+        "CREATE TABLE x (id INT PRIMARY KEY, n INT, name VARCHAR(40), at DATETIME(3))", "INSERT INTO x (id, n) VALUES (1, 1), (3, 3)",
+        "ALTER TABLE t PARTITION BY RANGE (id) (PARTITION low VALUES LESS THAN (40), PARTITION high VALUES LESS THAN MAXVALUE)")
+    stage.settle()
+    stage.sql("ALTER TABLE t EXCHANGE PARTITION low WITH TABLE x")
+    stage.change()
+    stage.halts("SYN-1313", ends=5)
+    stage.heal("--table", f"{stage.database}.t", "--table", f"{stage.database}.x")
+
+
+@fault("DDL", "Partitions are added and put together")
+def add_partition(stage):
+    stage.sql("ALTER TABLE t PARTITION BY RANGE (id) (PARTITION low VALUES LESS THAN (900))")
+    both_ways(stage, "ALTER TABLE t ADD PARTITION (PARTITION high VALUES LESS THAN MAXVALUE)")
+    lagging(stage, "ALTER TABLE t REORGANIZE PARTITION low, high INTO (PARTITION every VALUES LESS THAN MAXVALUE)")
+
+
+@fault("DDL", "`RENAME TABLE`, and back")
+def rename_table(stage):
+    stage.settle()
+    stage.sql("RENAME TABLE t TO v")
+    stage.change(tables=("u", "v"))
+    stage.settle()
+    stage.sql("RENAME TABLE v TO t")
+    stage.change()
+    stage.settle()
+
+
 @fault("DDL", "The type of a key column changes", halts("SYN-1309", HEAL))
 def key_type(stage):
     stage.settle()
@@ -157,10 +187,14 @@ def drop_and_delete(stage):
     stage.settle()
 
 
-@fault("Keys", "Keys that change, also over many rows at once")
-def keys_move(stage):
+@fault("Partial images", "`binlog_row_image = NOBLOB` in a session, and no blob changes")
+def noblob(stage):
     stage.settle()
-    stage.sql("UPDATE t SET id = id + 1 ORDER BY id DESC", "UPDATE u SET id = id * 10 + 5 ORDER BY id DESC")
+    stage.sql("SET SESSION binlog_row_image = NOBLOB", "UPDATE t SET n = n + 1", "SET SESSION binlog_row_image = FULL")
     stage.settle()
-    stage.sql("UPDATE t SET id = -id", "DELETE FROM u WHERE id > 300")
-    stage.settle()
+
+
+@fault("Changes the stream does not carry", "A foreign key with `ON DELETE CASCADE`", "refuses to start with SYN-1316", ("mariadb",))
+def cascade(stage):
+    stage.sql("CREATE TABLE child (id INT PRIMARY KEY, t INT, FOREIGN KEY (t) REFERENCES t (id) ON DELETE CASCADE)")
+    stage.expect(("run", "pipeline.yaml", "--until-current"), 78, "SYN-1316", "on_cascade")

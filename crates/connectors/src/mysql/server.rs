@@ -105,6 +105,11 @@ impl Facts {
         self.flavor == Flavor::MariaDb
     }
 
+    /// Whether a statement that changes a table stands in the binlog only when the catalog shows the change.
+    pub fn atomic_ddl(&self) -> bool {
+        self.mariadb() || self.number.0 >= 8
+    }
+
     /// MySQL, and every transaction has a GTID.
     pub fn mysql_gtid(&self) -> bool {
         !self.mariadb() && self.variable("gtid_mode").is_some_and(|v| v.eq_ignore_ascii_case("on"))

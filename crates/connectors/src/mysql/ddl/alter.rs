@@ -59,6 +59,8 @@ pub enum Clause {
     Charset(String),
     /// Rows go or come without row events; the words say which clause.
     Rows(&'static str),
+    /// Rows change places with those of another table, without row events.
+    Exchange(Name),
     /// Columns with no clause of their own appear or vanish (system versioning).
     HiddenColumns,
     /// A check by which MariaDB takes a column of text for JSON.
@@ -288,11 +290,19 @@ fn partitions(p: &mut Parser) -> Parsed<Option<Clause>> {
         p.skip_all();
         return Ok(Some(Clause::Nothing));
     }
-    const OPERATIONS: [(&str, Option<&str>); 12] = [
+    if p.take_all(&["EXCHANGE", "PARTITION"]) {
+        p.name()?;
+        if !p.take_all(&["WITH", "TABLE"]) {
+            return Err(Unclear);
+        }
+        let other = p.name()?;
+        p.skip_all();
+        return Ok(Some(Clause::Exchange(other)));
+    }
+    const OPERATIONS: [(&str, Option<&str>); 11] = [
         ("ADD", None),
         ("DROP", Some("DROP PARTITION")),
         ("TRUNCATE", Some("TRUNCATE PARTITION")),
-        ("EXCHANGE", Some("EXCHANGE PARTITION")),
         ("DISCARD", Some("DISCARD PARTITION")),
         ("IMPORT", Some("IMPORT PARTITION")),
         ("COALESCE", None),

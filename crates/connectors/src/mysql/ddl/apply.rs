@@ -106,6 +106,7 @@ fn defaults(applied: &mut Applied, clauses: &[Clause], database_charset: &str) -
                 }
             }
             Clause::Rows(what) => applied.rows = Some(what),
+            Clause::Exchange(_) => applied.rows = Some("EXCHANGE PARTITION"),
             Clause::HiddenColumns => return Err(Unclear),
             // The check that makes text JSON may be the one that goes.
             Clause::DropCheck if has_json(&applied.detail) => return Err(Unclear),

@@ -166,7 +166,10 @@ impl Follow {
             };
         }
         let now = to.as_ref().unwrap_or(name);
-        let detail = match self.known_after(now, at).await? {
+        // MySQL 5 writes its binlog before the catalog shows the change.
+        let atomic = self.facts.atomic_ddl();
+        let behind = |found: &TableDetail| !atomic && found.same_rows(&known.detail);
+        let detail = match self.known_after(now, at).await?.filter(|found| !behind(found)) {
             Some(detail) => Some(detail),
             None => applied.as_ref().map(|a| a.detail.clone()),
         };

@@ -155,7 +155,15 @@ impl Follow {
                 };
                 self.table_created(&name, &create, like.as_ref(), at).await
             }
-            Statement::Alter(alter) => self.table_altered(&full(&alter.name), &alter, database, at).await,
+            Statement::Alter(alter) => {
+                self.table_altered(&full(&alter.name), &alter, database, at).await?;
+                let other = |clause: &ddl::Clause| match clause {
+                    ddl::Clause::Exchange(other) => Some(full(other)),
+                    _ => None,
+                };
+                let others: Vec<TableName> = alter.clauses.iter().filter_map(other).collect();
+                self.rows_exchanged(&others, at).await
+            }
             Statement::DropPrimaryKey(table) => {
                 let clauses = vec![ddl::Clause::DropPrimaryKey];
                 self.table_altered(&full(&table), &ddl::Alter { name: table.clone(), clauses }, database, at)
@@ -194,6 +202,15 @@ impl Follow {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The other side of `EXCHANGE PARTITION`.
+    async fn rows_exchanged(&mut self, names: &[TableName], at: u64) -> Result<()> {
+        for name in self.captured_among(names) {
+            let message = format!("{name}: EXCHANGE PARTITION gave it other rows without row events");
+            self.halt_table(&name, Error::new(Code::MysqlTruncate, message), at).await?;
+        }
+        Ok(())
     }
 
     /// DML that was logged as text: every captured table that it names.
