@@ -1,10 +1,10 @@
 """Shows every fault of the catalogue on its servers, and writes the table of docs/faults.md.
 
     eval "$(tests/services/services.sh env)"
-    tests/services/services.sh python -m faults [--only NAME]... [--server NAME]... [--seed N] [--write docs/faults.md]
+    tests/services/services.sh python -m faults [--only NAME]... [--server NAME]... [--seed N] [--write]
 
 Needs SYNCLINE_BIN or target/release/syncline. The spare servers lose their binlogs: nobody else should be using them.
-Exit: 0 all shown, 1 not.
+Exit: 0 all shown and the table is what the file says, 1 not.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from acceptance.process import Failed
 
@@ -21,6 +22,7 @@ from .stage import Stage
 
 # Faults that are shown at once on servers which take no harm.
 SHARED = 2
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 INTRODUCTION = """# Faults
 
 What Syncline does when a source or a target does something odd. Every row is a test that `./test` runs on the servers it
@@ -72,7 +74,7 @@ def main():
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--server", action="append", default=[])
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--write")
+    parser.add_argument("--write", action="store_true", help="write docs/faults.md")
     options = parser.parse_args()
     wanted = [
         (fault, server) for fault in FAULTS if not options.only or fault.name in options.only
@@ -80,8 +82,10 @@ def main():
     shown = at_once(wanted, options.seed)
     print(f"{sum(shown)} of {len(shown)} shown")
     if options.write:
-        with open(options.write, "w", encoding="utf-8") as file:
-            file.write(table())
+        DOCUMENT.write_text(table(), encoding="utf-8")
+    elif DOCUMENT.read_text(encoding="utf-8") != table():
+        print("docs/faults.md says something else: python -m faults --write")
+        return 1
     return 0 if shown and all(shown) else 1
 
 
