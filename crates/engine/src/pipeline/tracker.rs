@@ -102,6 +102,8 @@ impl Tracker {
             if voided == track.stream.len() {
                 // Otherwise these are pieces of an earlier transaction, whose end is still under way.
                 track.open.clear();
+                // They are parked again, under the same ids; what was settled is gone and stays so.
+                track.open_letters.parked.clear();
             }
         }
     }

@@ -168,3 +168,22 @@ fn an_abandoned_sink_keeps_its_checkpoint() {
     assert!(tracker.take_commit().is_none());
     assert_eq!(tracker.lowest().map(|p| p.token), Some("2".to_owned()));
 }
+
+#[test]
+fn a_letter_of_a_transaction_that_starts_over_is_counted_once() {
+    let tracker = tracker();
+    let piece = || {
+        let piece = stream(&tracker, 1, 1);
+        let mut tallies = Tallies::default();
+        tallies.parked.push(("t".into(), 7));
+        piece.settle(1, &mut tallies);
+    };
+    piece();
+    // Folded, with the transaction still open.
+    let parked = |commit: Option<Commit>| commit.map_or(0, |commit| commit.parked.len());
+    assert_eq!(parked(tracker.take_commit()), 0);
+    tracker.restart_open_transaction();
+    piece();
+    apply(&stream(&tracker, 1, 2));
+    assert_eq!(parked(tracker.take_commit()), 1);
+}
