@@ -52,3 +52,38 @@ fn a_pipeline_that_cannot_go_on_begins_anew_with_the_command_it_names() {
         assert_eq!(get(&stage, target, "4"), "", "{target}");
     }
 }
+
+#[test]
+fn a_process_that_serves_others_says_that_it_must_stop_first() {
+    let other = r#"
+  other:
+    source: { connection: bank, tables: ["main.*"] }
+    routes:
+      - table: "main.*"
+        to: [{ stdout: true }]
+"#;
+    let file =
+        FILE.replace("  hot: sqlite", "  bank: sqlite:bank.db\n  hot: sqlite").trim_end().to_owned() + other;
+    let stage = Stage::new(&file);
+    std::fs::copy(stage.path("shop.db"), stage.path("bank.db")).unwrap();
+    stage.run(&["run", "shop.yaml", "--until-current"]).ends(0);
+    stage.sql("DELETE FROM things WHERE id = 1; DELETE FROM _syncline_changes;");
+    let running = stage.start(&["run", "shop.yaml"]);
+    let states = || {
+        let status = stage.run(&["status", "shop.yaml", "--json"]).json();
+        let of = |name: &str| {
+            let all = status["pipelines"].as_array().unwrap();
+            all.iter().find(|one| one["name"] == name).map(|one| one["state"].clone())
+        };
+        (of("shop"), of("other"))
+    };
+    stage.wait("halted", || states() == (Some(json!("halted")), Some(json!("streaming"))));
+    let refused = stage.run(&["backfill", "shop.yaml", "--pipeline", "shop"]).ends(1);
+    assert!(refused.stderr.contains("SYN-1404"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("stop this process"), "{}", refused.stderr);
+    assert_eq!(states().1, Some(json!("streaming")), "the other goes on");
+    running.signal("TERM");
+    stage.run(&["backfill", "shop.yaml", "--pipeline", "shop"]).ends(0);
+    assert_eq!(get(&stage, "hot", "1"), "");
+    stage.run(&["run", "shop.yaml", "--until-current"]).ends(0);
+}

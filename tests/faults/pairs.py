@@ -1,6 +1,6 @@
 """Two servers, of which one takes the other's place."""
 
-from checker.database import connect, rows
+from checker.database import binlog_end, connect, rows
 
 from .catalogue import SPARES, fault, halts
 from .stage import url_of
@@ -116,6 +116,30 @@ def failover_behind(stage):
     stage.settle()
     pair.fail_over()
     stage.change()
+    stage.configure(pair.second)
+    stage.halts("SYN-1305")
+    stage.heal()
+    pair.close()
+
+
+@fault(PART, "Failover to a replica that lacks what only some targets were given", halts("SYN-1305", HEAL), SPARES)
+def failover_between(stage):
+    pair = Pair(stage)
+    pair.copy()
+    stage.configure(pair.first, pair.second)
+    stage.settle()
+    with stage.running() as running:
+        stage.block_index("t", True)
+        stage.change(5)
+        running.wait(lambda status: any(sink["state"] == "retrying" for sink in status["sinks"]))
+        pair.catch_up()
+        pair.stop_copying()
+        stage.change()
+        end = ":".join(map(str, binlog_end(stage.connection)))
+        running.wait(lambda status: [end in sink["position"] for sink in status["sinks"]].count(True) == 3)
+    stage.block_index("t", False)
+    pair.fail_over()
+    stage.halts("cannot take its place")
     stage.configure(pair.second)
     stage.halts("SYN-1305")
     stage.heal()

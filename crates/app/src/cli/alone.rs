@@ -2,6 +2,7 @@
 //! cleanly and leaves its checkpoint behind. The ledger's lock keeps a second process away meanwhile.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -31,7 +32,7 @@ pub async fn backfill(
 ) -> Result<Exit, Failure> {
     out::note("no syncline runs for this file: the backfill runs here");
     let everything = request.tables.is_empty() && request.sinks.is_empty();
-    let broken = RefCell::new(Vec::new());
+    let broken = RefCell::new(BTreeMap::new());
     let (gaps, wanted) = (&broken, wanted(request));
     let work = |handles: Vec<PipelineHandle>| async move {
         let mut errors = Vec::new();
@@ -42,7 +43,7 @@ pub async fn backfill(
                 Ok(()) => {}
                 Err(Failure::Errors(found)) => {
                     if everything && found.iter().any(|error| error.code().is_gap()) {
-                        gaps.borrow_mut().push((handle.name().to_owned(), found.clone()));
+                        gaps.borrow_mut().insert(handle.name().to_owned(), found.clone());
                     }
                     errors.extend(found);
                 }
@@ -86,27 +87,19 @@ async fn read(
 async fn anew(
     config: &Config,
     specs: &[PipelineSpec],
-    broken: Vec<(String, Vec<Error>)>,
+    broken: BTreeMap<String, Vec<Error>>,
     json: bool,
 ) -> Result<Exit, Failure> {
-    let broken_specs: Vec<PipelineSpec> =
-        specs.iter().filter(|spec| broken.iter().any(|(name, _)| *name == spec.name)).cloned().collect();
-    for spec in &broken_specs {
-        let errors: Vec<String> = broken
-            .iter()
-            .filter(|(name, _)| *name == spec.name)
-            .flat_map(|(_, errors)| errors.iter().map(Error::to_string))
-            .collect();
+    let mut begun = Vec::new();
+    for (spec, errors) in specs.iter().filter_map(|spec| Some((spec, broken.get(&spec.name)?))) {
+        let errors = errors.iter().map(Error::to_string).collect::<Vec<_>>().join("; ");
         let ledger = registry::ledger(&config.data)?;
         let source = assemble::source(config, spec, Arc::clone(&ledger))?;
-        let because = serde_json::json!({ "because": errors });
-        audit(&*ledger, LOCAL, "new epoch", &spec.name, &because).await?;
+        audit(&*ledger, LOCAL, "new epoch", &spec.name, &serde_json::json!({ "because": errors })).await?;
         let epoch = pipeline::begin_anew(spec, &*source, &*ledger).await?;
-        out::note(&format!(
-            "{}: {}; it begins anew as epoch {epoch}, and all tables are read again",
-            spec.name,
-            errors.join("; ")
-        ));
+        let what = "and all tables are read again";
+        out::note(&format!("{}: {errors}; it begins anew as epoch {epoch}, {what}", spec.name));
+        begun.push(spec.clone());
     }
     let work = |handles: Vec<PipelineHandle>| async move {
         let results = join_all(handles.iter().map(PipelineHandle::until_current)).await;
@@ -121,7 +114,7 @@ async fn anew(
         };
         handles.iter().try_for_each(|handle| tell(&done(handle), json))
     };
-    with_pipelines(config, &broken_specs, "backfill", &serde_json::json!({ "anew": true }), work).await
+    with_pipelines(config, &begun, "backfill", &serde_json::json!({ "anew": true }), work).await
 }
 
 /// Tries dead letters again.

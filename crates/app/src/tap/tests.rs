@@ -143,6 +143,20 @@ fn debezium_splits_a_changed_key() {
 }
 
 #[test]
+fn an_emptied_table_is_told_where_the_form_has_a_word_for_it() {
+    let server = Server { name: "shop".to_owned(), connector: "mysql".to_owned() };
+    let emptied = || change(Operation::Truncate, None, None);
+    let mut out = Vec::new();
+    debezium::write(&emptied(), &[0], &server, &mut out).unwrap();
+    let line = lines(out).remove(0);
+    assert_eq!([&line["op"], &line["before"], &line["after"]], [&json!("t"), &Json::Null, &Json::Null]);
+    let mut out = Vec::new();
+    canal::write(&emptied(), &[0], 9, &mut out).unwrap();
+    maxwell::write(&emptied(), &[0], &mut out).unwrap();
+    assert!(out.is_empty(), "neither has a word for it that is no statement");
+}
+
+#[test]
 fn canal_values_are_text_and_old_holds_what_changed() {
     let mut out = Vec::new();
     canal::write(&update(row(1, "a"), row(1, "b")), &[0], 9, &mut out).unwrap();

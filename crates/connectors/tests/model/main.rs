@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use dice::Dice;
 use sink::{FlakySink, Store};
-use source::{ScriptedSource, Shared};
+use source::{Rates, ScriptedSource, Shared};
 use syncline_connectors::registry;
 use syncline_engine::ledger::{DeadLetterFilter, Ledger, TableState};
 use syncline_engine::pipeline::{BackfillRequest, Phases, PipelineHandle, PipelineParts, spawn};
@@ -55,9 +55,13 @@ struct World {
 
 impl World {
     fn new(seed: u64, backfill: bool) -> World {
+        World::with(Rates { breaks: 60, bad: 40 }, seed, backfill)
+    }
+
+    fn with(rates: Rates, seed: u64, backfill: bool) -> World {
         let dice = Dice::new(seed);
         World {
-            source: ScriptedSource::new(dice.clone(), backfill),
+            source: ScriptedSource::new(dice.clone(), backfill, rates),
             stores: SINKS.iter().map(|name| (name.to_string(), Store::default())).collect(),
             dice,
             backfill,
@@ -76,9 +80,11 @@ impl World {
             };
             (name.clone(), Arc::new(sink) as Arc<dyn Sink>)
         });
+        let checkpoints = ledger.pipeline("model").await.unwrap().checkpoints;
+        let furthest = checkpoints.values().map(|position| position.version).max().unwrap_or_default();
         let parts = PipelineParts {
             spec: spec(self.backfill),
-            source: Arc::new(Shared(Arc::clone(&self.source))),
+            source: Arc::new(Shared { script: Arc::clone(&self.source), furthest }),
             sinks: sinks.collect(),
             ledger,
             phases: Phases::default(),
@@ -222,6 +228,16 @@ fn every_script_ends_equal_and_balanced() {
     match number("SYNCLINE_MODEL_SEED") {
         Some(seed) => try_seed(seed),
         None => (1..=number("SYNCLINE_MODEL_RUNS").unwrap_or(30)).for_each(try_seed),
+    }
+}
+
+#[test]
+fn bad_rows_of_a_stream_that_starts_over_again_and_again_keep_their_letters() {
+    for seed in 3000..3006 {
+        let world = World::with(Rates { breaks: 4, bad: 3 }, seed, false);
+        let data = tempfile::tempdir().unwrap();
+        world.live(data.path());
+        world.settle(data.path(), seed);
     }
 }
 

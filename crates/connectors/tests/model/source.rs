@@ -45,6 +45,17 @@ pub struct ScriptedSource {
     pub dice: Dice,
     /// A stream without a position begins with the present, as servers do, or with the first transaction.
     from_present: bool,
+    /// How often.
+    rates: Rates,
+}
+
+/// One in so many.
+#[derive(Clone, Copy)]
+pub struct Rates {
+    /// Steps of the stream break it off.
+    pub breaks: u64,
+    /// Rows are bad.
+    pub bad: u64,
 }
 
 struct Token(u64);
@@ -69,14 +80,14 @@ fn position(transaction: u64) -> Position {
 }
 
 impl ScriptedSource {
-    pub fn new(dice: Dice, from_present: bool) -> Arc<ScriptedSource> {
+    pub fn new(dice: Dice, from_present: bool, rates: Rates) -> Arc<ScriptedSource> {
         let column = |name: &str, kind| Column { name: name.into(), kind, nullable: true };
         let columns = vec![
             column("id", ColumnKind::Integer { bits: 64, unsigned: false }),
             column("text", ColumnKind::Text { length: None }),
         ];
         let schema = Arc::new(TableSchema::new("main", "items", columns, vec![0]));
-        Arc::new(ScriptedSource { schema, history: Mutex::default(), dice, from_present })
+        Arc::new(ScriptedSource { schema, history: Mutex::default(), dice, from_present, rates })
     }
 
     /// Commits one transaction of random changes.
@@ -87,7 +98,11 @@ impl ScriptedSource {
             let key = self.dice.roll(keys) as i64;
             let before = history.rows.get(&key).cloned();
             let after = (!self.dice.one_in(4)).then(|| {
-                if self.dice.one_in(40) { "bad".into() } else { format!("v{}", self.dice.roll(1 << 30)) }
+                if self.dice.one_in(self.rates.bad) {
+                    "bad".into()
+                } else {
+                    format!("v{}", self.dice.roll(1 << 30))
+                }
             });
             if before.is_none() && after.is_none() {
                 continue;
@@ -189,31 +204,43 @@ impl HighMark for Mark {
     }
 }
 
-/// What tests hold: the same script behind every start of a pipeline.
-pub struct Shared(pub Arc<ScriptedSource>);
+/// The same script behind every start of a pipeline, and where its furthest sink was then. A row that the stream brings
+/// while it is read is dropped from the read for all sinks, so no read may begin where one of them gets nothing of it.
+#[derive(Clone)]
+pub struct Shared {
+    pub script: Arc<ScriptedSource>,
+    pub furthest: Version,
+}
+
+impl Shared {
+    fn read(&self, opened: &Position, wanted: impl Fn(i64) -> bool) -> ReadRows {
+        assert!(opened.version >= self.furthest, "a read beside {}", opened.version);
+        self.script.read(wanted)
+    }
+}
 
 #[async_trait]
 impl Source for Shared {
     async fn tables(&self) -> Result<Vec<Arc<TableSchema>>> {
-        Ok(vec![Arc::clone(&self.0.schema)])
+        Ok(vec![Arc::clone(&self.script.schema)])
     }
 
     async fn stream(&self, from: Option<&StoredPosition>) -> Result<Box<dyn CaptureStream>> {
-        if self.0.dice.one_in(4) {
+        if self.script.dice.one_in(4) {
             return Err(Error::new(Code::Unreachable, "not this time"));
         }
-        let present = self.0.history.lock().unwrap().transactions.len() as u64;
-        let first = if self.0.from_present { present } else { 0 };
+        let present = self.script.history.lock().unwrap().transactions.len() as u64;
+        let first = if self.script.from_present { present } else { 0 };
         let next = from.map_or(first, |from| from.token.parse().expect("our own token"));
-        Ok(Box::new(ScriptedStream { source: Arc::clone(&self.0), start: position(next), next, row: 0 }))
+        Ok(Box::new(ScriptedStream { source: Arc::clone(&self.script), start: position(next), next, row: 0 }))
     }
 
     fn reader(&self) -> Arc<dyn TableReader> {
-        Arc::new(Shared(Arc::clone(&self.0)))
+        Arc::new(self.clone())
     }
 
     async fn mark(&self) -> Result<Box<dyn HighMark>> {
-        let present = self.0.history.lock().unwrap().transactions.len() as u64;
+        let present = self.script.history.lock().unwrap().transactions.len() as u64;
         Ok(Box::new(Mark(position(present))))
     }
 
@@ -238,7 +265,7 @@ struct ScriptedStream {
 impl CaptureStream for ScriptedStream {
     async fn next(&mut self) -> Result<Captured> {
         tokio::time::sleep(Duration::from_micros(self.source.dice.roll(500))).await;
-        if self.source.dice.one_in(60) {
+        if self.source.dice.one_in(self.source.rates.breaks) {
             return Err(Error::new(Code::Interrupted, "broken off"));
         }
         let steps = self.source.history.lock().unwrap().transactions.get(self.next as usize).cloned();
@@ -292,7 +319,7 @@ fn key(bound: &Bound) -> i64 {
 #[async_trait]
 impl TableReader for Shared {
     async fn extent(&self, _: &TableSchema, _: &[usize]) -> Result<Option<Extent>> {
-        let rows = self.0.rows();
+        let rows = self.script.rows();
         Ok(rows.keys().last().map(|last| Extent { last: bound(*last), rows: rows.len() as u64 }))
     }
 
@@ -314,13 +341,13 @@ impl TableReader for Shared {
         _: &[usize],
         after: Option<&Bound>,
         upto: &Bound,
-        _: &Position,
+        opened: &Position,
     ) -> Result<ReadRows> {
-        if self.0.dice.one_in(10) {
+        if self.script.dice.one_in(10) {
             return Err(Error::new(Code::Interrupted, "read broken off"));
         }
-        let rows = self.0.read(|k| after.is_none_or(|a| k > key(a)) && k <= key(upto));
-        tokio::time::sleep(Duration::from_micros(self.0.dice.roll(2000))).await;
+        let rows = self.read(opened, |k| after.is_none_or(|a| k > key(a)) && k <= key(upto));
+        tokio::time::sleep(Duration::from_micros(self.script.dice.roll(2000))).await;
         Ok(rows)
     }
 
@@ -329,8 +356,8 @@ impl TableReader for Shared {
         _: &TableSchema,
         _: &[usize],
         keys: &[Vec<OwnedValue>],
-        _: &Position,
+        opened: &Position,
     ) -> Result<ReadRows> {
-        Ok(self.0.read(|k| keys.iter().any(|key| key[..] == [OwnedValue::Int(k)])))
+        Ok(self.read(opened, |k| keys.iter().any(|key| key[..] == [OwnedValue::Int(k)])))
     }
 }

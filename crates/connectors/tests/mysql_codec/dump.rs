@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -77,6 +78,12 @@ fn connect(server: Server) -> Socket {
     socket
 }
 
+/// One for every dump: a server ends the older of two with the same.
+fn own_server_id() -> u32 {
+    static DUMPS: AtomicU32 = AtomicU32::new(0);
+    0x4000_0000 | (std::process::id() & 0xf_ffff) << 10 | DUMPS.fetch_add(1, Ordering::Relaxed) & 0x3ff
+}
+
 /// All events from a position to the end of the binlog, each whole with header and checksum, the made-up rotate and the
 /// format event first.
 pub fn events(server: Server, from: &(String, u64)) -> Vec<Bytes> {
@@ -88,8 +95,7 @@ pub fn events(server: Server, from: &(String, u64)) -> Vec<Bytes> {
     dump.extend_from_slice(&(from.1 as u32).to_le_bytes());
     const NON_BLOCK: u16 = 1;
     dump.extend_from_slice(&NON_BLOCK.to_le_bytes());
-    let server_id = 0x4000_0000 | std::process::id() << 6 | u32::from(from.1 as u8 & 63);
-    dump.extend_from_slice(&server_id.to_le_bytes());
+    dump.extend_from_slice(&own_server_id().to_le_bytes());
     dump.extend_from_slice(from.0.as_bytes());
     socket.command(&dump);
     let mut events = Vec::new();

@@ -14,6 +14,7 @@ mod health;
 mod kept;
 mod lane;
 mod memory;
+mod parked;
 mod phase;
 mod port;
 mod progress;

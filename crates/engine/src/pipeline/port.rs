@@ -2,19 +2,19 @@
 //! are parked. Batching is `lane.rs`, counting is `settle.rs`.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::RwLock;
 
 use super::Shared;
 use super::health::Health;
+use super::parked::ParkedLetters;
 use super::queue::{Place, Queue};
 use super::ticket::Ticket;
 use crate::error::{Error, Result};
 use crate::ledger::{DeadLetter, DeadLetterFilter};
-use crate::sink::{Address, Delivery, Feeding, Held, Sink};
-use crate::version::Version;
+use crate::sink::{Address, Delivery, Feeding, Sink};
 
 /// A delivery and the ticket it settles on.
 pub(crate) struct Item {
@@ -48,8 +48,7 @@ pub(crate) struct Port {
     pub health: Arc<Health>,
     pub shared: Arc<Shared>,
     prepared: RwLock<HashSet<(u32, u64)>>,
-    parked: Mutex<HashMap<Address, (i64, Version)>>,
-    parked_count: AtomicUsize,
+    pub parked: ParkedLetters,
     /// How many rows are parked per (table, error code).
     causes: Mutex<HashMap<(String, String), u64>>,
 }
@@ -109,8 +108,7 @@ impl Port {
             health: Health::new(),
             shared,
             prepared: RwLock::default(),
-            parked: Mutex::default(),
-            parked_count: AtomicUsize::new(0),
+            parked: ParkedLetters::default(),
             causes: Mutex::default(),
         };
         for letter in &letters {
@@ -118,7 +116,7 @@ impl Port {
                 target: letter.address_target.as_str().into(),
                 id: letter.address_id.as_str().into(),
             };
-            port.park(address, letter.id, letter.version);
+            port.parked.add(address, letter.id, letter.version);
             port.count_cause(letter);
         }
         Ok(Arc::new(port))
@@ -147,54 +145,6 @@ impl Port {
             last = key;
         }
         Ok(())
-    }
-
-    fn parked(&self) -> std::sync::MutexGuard<'_, HashMap<Address, (i64, Version)>> {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Remembers that a letter lies at the address.
-    pub fn park(&self, address: Address, id: i64, version: Version) {
-        let mut parked = self.parked();
-        parked.insert(address, (id, version));
-        self.parked_count.store(parked.len(), Ordering::Release);
-    }
-
-    /// The letter that a finished write at `version` makes obsolete, if one lies there. It is forgotten here.
-    pub fn overtake(&self, address: &Address, version: Version) -> Option<i64> {
-        if self.parked_count.load(Ordering::Acquire) == 0 {
-            return None;
-        }
-        let mut parked = self.parked();
-        let (id, at) = *parked.get(address)?;
-        if at > version {
-            return None;
-        }
-        parked.remove(address);
-        self.parked_count.store(parked.len(), Ordering::Release);
-        Some(id)
-    }
-
-    /// Whether a letter of this version or above lies at the address.
-    pub fn is_parked_since(&self, address: &Address, since: Version) -> bool {
-        let lies = |parked: &HashMap<Address, (i64, Version)>| {
-            parked.get(address).is_some_and(|(_, version)| *version >= since)
-        };
-        self.parked_count.load(Ordering::Acquire) > 0 && lies(&self.parked())
-    }
-
-    /// Where letters below a version lie.
-    pub fn parked_below(&self, below: Version) -> Vec<Held> {
-        let parked = self.parked();
-        let old = parked.iter().filter(|(_, (_, version))| *version < below);
-        old.map(|(address, (_, version))| Held { address: address.clone(), version: *version }).collect()
-    }
-
-    /// Forgets a letter that a person discarded.
-    pub fn forget(&self, ids: &[i64]) {
-        let mut parked = self.parked();
-        parked.retain(|_, (id, _)| !ids.contains(id));
-        self.parked_count.store(parked.len(), Ordering::Release);
     }
 
     /// Counts a parked row under its cause; answers how many of that cause there are now.

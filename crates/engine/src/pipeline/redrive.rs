@@ -114,7 +114,7 @@ pub(crate) async fn discard(shared: &Shared, filter: &DeadLetterFilter) -> Resul
     let letters = shared.ledger.dead_letters(&filter).await?;
     for letter in &letters {
         if let Some(port) = shared.ports().iter().find(|port| port.name == letter.sink) {
-            port.forget(&[letter.id]);
+            port.parked.forget(letter.id);
             shared.tracker.discard(port.index, letter.id);
         }
     }

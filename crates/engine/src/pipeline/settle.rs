@@ -76,7 +76,9 @@ fn tally(port: &Port, tallies: &mut Tallies, delivery: &Delivery, end: End, redr
         tallies.refused = true;
         return tally_parked(port, tallies, delivery, parked, redrive);
     }
-    tallies.settled.extend(port.overtake(&delivery.address, delivery.version).filter(|_| !redrive));
+    let written = end == End::Applied || redrive;
+    let obsolete = port.parked.overtake(&delivery.address, delivery.version, written);
+    tallies.settled.extend(obsolete.filter(|_| !redrive));
     let counts = tallies.of(table);
     counts.coerced += u64::from(delivery.coerced);
     if redrive {
@@ -105,7 +107,7 @@ fn tally_parked(port: &Port, tallies: &mut Tallies, delivery: &Delivery, parked:
     let table = &delivery.change().schema.name;
     match parked {
         Parked::New(id) | Parked::Again(id) | Parked::ReplacedOlder(id) => {
-            port.park(delivery.address.clone(), id, delivery.version);
+            port.parked.add(delivery.address.clone(), id, delivery.version);
             if !redrive {
                 tallies.parked.push((Arc::clone(table), id));
             }

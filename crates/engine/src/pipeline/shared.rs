@@ -246,7 +246,7 @@ impl Shared {
 
     /// A new table, or one of that name again: then what its targets hold is the old one's.
     async fn appeared(&self, schema: &TableSchema, at: Version) -> Result<()> {
-        let dropped = self.tables.get(&schema.name).is_some_and(|record| record.state == TableState::Dropped);
+        let dropped = self.was_dropped(&schema.name);
         self.clear_table(&schema.name).await?;
         if self.routes.sinks_of(schema).is_empty() {
             return Ok(());
@@ -259,10 +259,18 @@ impl Shared {
         }
     }
 
+    fn was_dropped(&self, table: &str) -> bool {
+        self.tables.get(table).is_some_and(|record| record.state == TableState::Dropped)
+    }
+
     /// What targets that keep lines are told of an event after which a table has no rows.
     pub fn emptied(&self, event: &TableEvent, at: Version) -> Option<Change> {
         let (schema, origin) = match event {
             TableEvent::Truncated { schema, origin } => (Arc::clone(schema), Arc::clone(origin)),
+            // With a backfill it is told as that begins.
+            TableEvent::Appeared(schema) if !self.spec.source.backfill && self.was_dropped(&schema.name) => {
+                (Arc::clone(schema), Origin::nobody())
+            }
             TableEvent::Dropped { table, schema: Some(schema) } if self.route_of(table)?.on_drop_delete => {
                 (Arc::clone(schema), Origin::nobody())
             }

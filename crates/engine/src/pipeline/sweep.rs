@@ -134,7 +134,7 @@ impl Sweep<'_> {
         let (scanned, gone) = tokio::join!(scan, delete);
         // Rows that were parked before have no row either: their letters are settled by their deletes. And the chunk is
         // closed whatever happened, or the table would stay unfinished for ever.
-        let parked = self.port.parked_below(self.below);
+        let parked = self.port.parked.below(self.below);
         let parked = parked.into_iter().filter(|held| scope.holds(&held.address)).collect();
         self.pass(target, parked, &chunk, true).await?;
         scanned.and(gone)
@@ -144,7 +144,7 @@ impl Sweep<'_> {
     fn is_doomed(&self, scope: &Scope, held: &Held) -> bool {
         held.version < self.below
             && scope.holds(&held.address)
-            && !self.port.is_parked_since(&held.address, self.below)
+            && !self.port.parked.lies_since(&held.address, self.below)
     }
 
     async fn pass(

@@ -2,7 +2,7 @@
 
 use super::fixture::*;
 use super::*;
-use crate::change::Operation::{Delete, Insert, Read, Update};
+use crate::change::Operation::{Delete, Insert, Read, Truncate, Update};
 
 fn search() -> TargetSpec {
     target("search", TargetKind::Search, "cases")
@@ -171,6 +171,29 @@ fn targets_that_keep_lines_get_every_change() {
         line("delete", 2, &c, "null", 20),
     ];
     assert_eq!(deliver(&table, changes), expected);
+}
+
+#[test]
+fn targets_that_keep_lines_are_told_of_an_emptied_table_where_all_its_rows_may_be() {
+    let to = |kind, name| target("lake", kind, name);
+    let targets = vec![
+        to(TargetKind::Archive, "c/{table}/{status}"),
+        to(TargetKind::Stdout, ""),
+        to(TargetKind::Webhook, ""),
+        to(TargetKind::Webhook, "/cases"),
+        // Every row has its own: there is none that stands for all.
+        to(TargetKind::Webhook, "/cases?id={key}"),
+        // Holds rows, not lines: it is swept.
+        search(),
+    ];
+    let shown =
+        deliver(&table(vec![route("shop.cases", targets)]), vec![change(&cases(), Truncate, None, None)]);
+    let line = "{\"table\":\"shop.cases\",\"op\":\"truncate\",\"key\":{},\"before\":null,\"after\":null,\"version\":";
+    let places: Vec<&str> = shown.iter().map(|text| text.split(" @20 ").next().unwrap()).collect();
+    assert_eq!(places, ["c/cases/*/", "/", "/", "/cases/"]);
+    for text in &shown {
+        assert!(text.contains(line) && text.ends_with(" uncounted"), "{text}");
+    }
 }
 
 #[test]

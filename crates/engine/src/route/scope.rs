@@ -38,10 +38,13 @@ impl Scope {
         let spec = &plan.spec;
         let (escape, braces) = escape_of(spec.kind);
         let (name, id) = match spec.kind {
+            TargetKind::Stdout | TargetKind::Discard => Default::default(),
             TargetKind::Cache => (Vec::new(), shape(&spec.template, escape, braces)?),
             _ => {
-                let id = spec.id.as_deref().unwrap_or("{key}");
-                (shape(&spec.template, escape, braces)?, shape(id, Escape::None, true)?)
+                // A webhook's URL may be all of its connection's.
+                let bare = spec.template.is_empty();
+                let name = if bare { Vec::new() } else { shape(&spec.template, escape, braces)? };
+                (name, shape(spec.id.as_deref().unwrap_or("{key}"), Escape::None, true)?)
             }
         };
         Ok(Scope { plan: Arc::clone(plan), name, id })

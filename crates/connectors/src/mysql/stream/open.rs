@@ -32,6 +32,8 @@ use crate::mysql::sql::text_literal;
 use crate::mysql::wire::{Dump, DumpStart, Wire};
 
 const SERVER_ID: &str = "mysql.server_id";
+/// The last epoch that began with a failover, and whose it is.
+const EPOCH: &str = "mysql.epoch";
 
 /// Opens the stream and reads up to the first event that says where it stands.
 pub async fn open(
@@ -43,9 +45,7 @@ pub async fn open(
     let token = from.map(|from| Token::decode(&from.token)).transpose()?;
     let (mut session, facts, successor) = connect(context, token.as_ref()).await?;
     let before = from.map_or(known, |from| from.version.epoch());
-    // Also when a server has begun an epoch that no checkpoint was written in: what it gave may stand in targets.
-    let moved = successor || before != known;
-    let epoch = if moved { known.max(before) + 1 } else { known };
+    let (epoch, moved) = epoch_of(context, known, before, successor.then_some(&facts.identity)).await?;
     let ledger = Arc::clone(&context.ledger);
     let mut history = History::load(ledger, &context.pipeline, facts.folds_names()).await?;
     let charsets = charsets(&mut session).await?;
@@ -110,6 +110,31 @@ async fn capture_first(
     Ok(())
 }
 
+/// In which epoch the stream's versions are, and whether it begins with it. `known`: the ledger's; `before`: that of the
+/// checkpoint; `successor`: the server that takes the place of the checkpoint's.
+async fn epoch_of(
+    context: &Context,
+    known: u16,
+    before: u16,
+    successor: Option<&Identity>,
+) -> Result<(u16, bool)> {
+    if successor.is_none() && before == known {
+        return Ok((known, false));
+    }
+    // Not every target has a checkpoint of the epoch that this server has begun: the same transactions have the same
+    // versions there.
+    let begun = context.ledger.property(&context.pipeline, EPOCH).await?;
+    match successor {
+        Some(identity) if begun.as_deref() == Some(&*epoch_text(known, identity)) => Ok((known, false)),
+        // Also when it is the checkpoint's own server again: what the other one gave may stand in targets.
+        _ => Ok((known.max(before) + 1, true)),
+    }
+}
+
+fn epoch_text(epoch: u16, identity: &Identity) -> String {
+    serde_json::json!({ "epoch": epoch, "server": identity }).to_string()
+}
+
 /// From here on versions are of another server's history, and above all of the last one's.
 async fn begin_epoch(context: &Context, epoch: u16, identity: &Identity) -> Result<()> {
     if u64::from(epoch) > Version::MAX_EPOCH {
@@ -124,6 +149,7 @@ async fn begin_epoch(context: &Context, epoch: u16, identity: &Identity) -> Resu
         detail: serde_json::json!({ "epoch": epoch, "server": identity.to_string() }).to_string(),
     };
     context.ledger.audit(&record).await?;
+    context.ledger.set_property(&context.pipeline, EPOCH, &epoch_text(epoch, identity)).await?;
     context.ledger.set_epoch(&context.pipeline, epoch).await
 }
 

@@ -26,19 +26,53 @@ pub async fn connect(context: &Context, token: Option<&Token>) -> Result<Found> 
         Err(error) => error,
     };
     let Some(token) = token else { return Err(error) };
+    // The stream goes on from the lowest checkpoint; a target that is ahead holds more.
+    let checkpoints = context.ledger.pipeline(&context.pipeline).await?.checkpoints;
+    let mut tokens = vec![token.clone()];
+    for position in checkpoints.values() {
+        tokens.push(Token::decode(&position.token)?);
+    }
+    let mut others = Vec::new();
     for endpoint in &context.config.endpoints {
         // Why one cannot be reached was said above.
         let Ok(mut session) = Session::connect(&context.config, endpoint).await else { continue };
-        let other = !token.identity.may_be(&session.facts().identity);
-        if other && has_all(&mut session, token).await? {
+        if token.identity.may_be(&session.facts().identity) {
+            continue;
+        }
+        if has_all(&mut session, &tokens).await? {
             return Ok(Found::Successor(session));
         }
+        others.push(session.shown().to_owned());
     }
-    Err(error)
+    Err(if others.is_empty() { error } else { alone(&error, &others.join(", ")) })
 }
 
-/// Whether the server's binlog has every transaction that lies before the checkpoint, as its GTIDs say, and all after it.
-async fn has_all(session: &mut Session, token: &Token) -> Result<bool> {
+/// The server of the checkpoint is not to be had, and these cannot take its place.
+fn alone(error: &Error, others: &str) -> Error {
+    let why = "its binlog lacks transactions that were read, or has no GTIDs";
+    let told = Error::new(
+        error.code(),
+        format!("{}; {others} cannot take its place: {why}", error.message()),
+    )
+    .fix("if it is lost, take it out of the connection's URL, then: syncline backfill FILE --pipeline NAME");
+    match error.cause_text() {
+        Some(cause) => told.cause(cause),
+        None => told,
+    }
+}
+
+/// Whether the server's binlog has every transaction that lies before one of the checkpoints.
+async fn has_all(session: &mut Session, tokens: &[Token]) -> Result<bool> {
+    for token in tokens {
+        if !has(session, token).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The same for one checkpoint, as its GTIDs say; and all after it.
+async fn has(session: &mut Session, token: &Token) -> Result<bool> {
     let facts = std::sync::Arc::clone(session.facts());
     match &*token.gtids {
         Gtids::MySql(set) if facts.mysql_gtid() => {

@@ -98,13 +98,19 @@ pub fn begin_epoch(c: &Connection, pipeline: &str, epoch: u16, plans: &[Backfill
     for sql in [
         "DELETE FROM checkpoint WHERE pipeline = ?1",
         "DELETE FROM table_state WHERE pipeline = ?1 AND state = 'halted'",
-        "UPDATE backfill SET finished = 1 WHERE pipeline = ?1",
+        // But for sweeps: that of a table which is gone is in no plan.
+        "UPDATE backfill SET finished = 1 WHERE pipeline = ?1 AND sweep IS NULL",
         "DELETE FROM chunk WHERE pipeline = ?1",
         "DELETE FROM chunk_done WHERE pipeline = ?1",
     ] {
         run(c, sql, params![pipeline])?;
     }
-    plans.iter().try_for_each(|plan| set_backfill(c, pipeline, plan))
+    for plan in plans {
+        let sql = "UPDATE backfill SET finished = 1 WHERE pipeline = ?1 AND table_name = ?2";
+        run(c, sql, params![pipeline, plan.table])?;
+        set_backfill(c, pipeline, plan)?;
+    }
+    Ok(())
 }
 
 pub fn set_paused(c: &Connection, pipeline: &str, paused: bool) -> Result<()> {

@@ -35,12 +35,17 @@ async fn a_new_epoch_forgets_where_it_was_and_keeps_what_was_counted() {
     for (table, state) in [("shop.cases", TableState::Halted), ("shop.old", TableState::Dropped)] {
         ledger.set_table("shop", table, &TableRecord::new(state)).await.unwrap();
     }
-    ledger.set_backfill("shop", &BackfillTable::new(1, "shop.cases".into())).await.unwrap();
-    let plan = BackfillTable {
+    let sweep = |run, table: &str, below| BackfillTable {
         sinks: vec!["search".into()],
-        sweep: Some(Version::new(1, 0, 1)),
-        ..BackfillTable::new(2, "shop.cases".into())
+        sweep: Some(below),
+        ..BackfillTable::new(run, table.into())
     };
+    let old = Version::new(0, 1, 5);
+    let gone = sweep(1, "shop.old", old);
+    for begun in [BackfillTable::new(1, "shop.other".into()), sweep(1, "shop.cases", old), gone.clone()] {
+        ledger.set_backfill("shop", &begun).await.unwrap();
+    }
+    let plan = sweep(2, "shop.cases", Version::new(1, 0, 1));
     ledger.begin_epoch("shop", 1, std::slice::from_ref(&plan)).await.unwrap();
     drop(ledger);
     let ledger = open(data.path());
@@ -48,7 +53,8 @@ async fn a_new_epoch_forgets_where_it_was_and_keeps_what_was_counted() {
     assert_eq!((record.epoch, record.checkpoints.len()), (1, 0));
     assert_eq!(record.tables.keys().collect::<Vec<_>>(), ["shop.old"]);
     assert_eq!(record.counts.len(), 1);
-    assert_eq!(ledger.backfills("shop").await.unwrap(), (2, vec![plan]));
+    let left = ledger.backfills("shop").await.unwrap();
+    assert_eq!(left, (2, vec![gone, plan]), "the sweep of a table that is gone is still to come");
 }
 
 #[tokio::test]
