@@ -155,12 +155,12 @@ class Stage:
         self.settle()
 
     def killed(self, arguments, delay):
-        """The command, and SIGKILL after so many seconds if it still runs then."""
-        process = subprocess.Popen([self.binary, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder)
+        """The command, and SIGKILL after so many seconds if it still runs then. What it has told."""
+        process = subprocess.Popen([self.binary, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=self.folder)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(delay)
         process.kill()
-        process.wait()
+        return process.communicate()[1].decode(errors="replace")
 
     def running(self):
         return Running(self)
@@ -186,8 +186,9 @@ class Stage:
 
     # ---- the targets
 
-    def block_index(self, table, blocked):
-        settings = json.dumps({"index.blocks.read_only_allow_delete": blocked or None}).encode()
+    def block_index(self, table, blocked, block="read_only_allow_delete"):
+        """The block of the flood stage is taken away by the server itself, sooner or later; `write` stays."""
+        settings = json.dumps({f"index.blocks.{block}": blocked or None}).encode()
         urllib.request.urlopen(urllib.request.Request(
             f"{self.search}/{self.database}_{table}-000001/_settings", settings, {"Content-Type": "application/json"}, method="PUT"))
 
