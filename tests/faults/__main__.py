@@ -2,6 +2,7 @@
 
     eval "$(tests/services/services.sh env)"
     tests/services/services.sh python -m faults [--only NAME]... [--server NAME]... [--seed N] [--write]
+    tests/services/services.sh python -m faults --mixes N [--seed FIRST]
 
 Needs SYNCLINE_BIN or target/release/syncline. The spare servers lose their binlogs: nobody else should be using them.
 Exit: 0 all shown and the table is what the file says, 1 not.
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from acceptance.process import Failed
 
-from . import history, keys, pairs, tables, targets  # noqa: F401  they fill the catalogue
+from . import history, images, keys, mixes, pairs, tables, targets  # noqa: F401  they fill the catalogue
 from .catalogue import FAULTS, SPARES
 from .stage import Stage
 
@@ -46,26 +47,26 @@ def show(fault, server, seed):
     began = time.monotonic()
     stage = None
     try:
-        stage = Stage(server, fault.name, seed)
+        stage = Stage(server, fault.name if seed == 1 else f"{fault.name}_{seed}", seed)
         fault.run(stage)
         stage.close()
         error = None
     except Exception as problem:  # whatever it is, the others are still to be shown
         error = str(problem) if isinstance(problem, Failed) else traceback.format_exc()
     outcome = "ok" if error is None else "FAILED"
-    print(f"{outcome:<6} {fault.name:<24} {server:<16} {time.monotonic() - began:6.1f} s", flush=True)
+    print(f"{outcome:<6} {fault.name:<24} {server:<16} {time.monotonic() - began:6.1f} s  seed {seed}", flush=True)
     if error is not None:
-        print(f"  seed {seed}, folder {stage.folder if stage else '-'}\n{error}", flush=True)
+        print(f"  folder {stage.folder if stage else '-'}\n{error}", flush=True)
     return error is None
 
 
-def at_once(wanted, seed):
+def at_once(wanted):
     """Most of a fault is waiting, so some are shown beside each other; but only one at a time on a spare server."""
     alone = {server: [one for one in wanted if one[1] == server] for server in SPARES}
     shared = [one for one in wanted if one[1] not in SPARES]
     with ThreadPoolExecutor(len(alone) + SHARED) as pool:
-        lanes = [pool.submit(lambda lane=lane: [show(*one, seed) for one in lane]) for lane in alone.values()]
-        beside = [pool.submit(show, *one, seed) for one in shared]
+        lanes = [pool.submit(lambda lane=lane: [show(*one) for one in lane]) for lane in alone.values()]
+        beside = [pool.submit(show, *one) for one in shared]
         return [shown for lane in lanes for shown in lane.result()] + [one.result() for one in beside]
 
 
@@ -75,12 +76,15 @@ def main():
     parser.add_argument("--server", action="append", default=[])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", action="store_true", help="write docs/faults.md")
+    parser.add_argument("--mixes", type=int, default=0, help="so many random mixes instead")
     options = parser.parse_args()
-    wanted = [
-        (fault, server) for fault in FAULTS if not options.only or fault.name in options.only
+    wanted = mixes.wanted(options.seed, options.mixes) or [
+        (fault, server, options.seed) for fault in FAULTS if not options.only or fault.name in options.only
         for server in fault.servers if not options.server or server in options.server]
-    shown = at_once(wanted, options.seed)
+    shown = at_once(wanted)
     print(f"{sum(shown)} of {len(shown)} shown")
+    if options.mixes:
+        return 0 if all(shown) else 1
     if options.write:
         DOCUMENT.write_text(table(), encoding="utf-8")
     elif DOCUMENT.read_text(encoding="utf-8") != table():

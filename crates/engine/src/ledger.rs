@@ -268,6 +268,13 @@ pub trait Ledger: Send + Sync {
     /// Sets it.
     async fn set_property(&self, pipeline: &str, name: &str, value: &str) -> Result<()>;
 
+    /// Keeps rows that the source has shown and not committed yet, in parts (from 0). The same part again replaces it.
+    async fn hold(&self, pipeline: &str, transaction: &str, part: u32, rows: Vec<u8>) -> Result<()>;
+    /// One part; `None` if there is none.
+    async fn held(&self, pipeline: &str, transaction: &str, part: u32) -> Result<Option<Vec<u8>>>;
+    /// Forgets all parts of a transaction.
+    async fn forget_held(&self, pipeline: &str, transaction: &str) -> Result<()>;
+
     /// The schema history, oldest first.
     async fn schemas(&self, pipeline: &str) -> Result<Vec<SchemaRecord>>;
     /// Adds to it (same table and `from`: replaces).

@@ -144,6 +144,12 @@ pub fn image(bytes: Bytes) -> RowImage {
     RowImage { bytes, format: format() }
 }
 
+/// A row image of packed bytes that lacks columns which its row has.
+pub fn partial_image(bytes: Bytes) -> RowImage {
+    static FORMAT: LazyLock<Arc<dyn RowFormat>> = LazyLock::new(|| Arc::new(Partial));
+    RowImage { bytes, format: FORMAT.clone() }
+}
+
 /// The same row in this format, whatever format it came in; `columns` is how many the schema has.
 pub fn repack(row: &RowImage, columns: usize) -> Result<Bytes> {
     struct Repack {
@@ -192,6 +198,18 @@ impl RowFormat for Packed {
             column += 1;
         }
         Ok(())
+    }
+}
+
+struct Partial;
+
+impl RowFormat for Partial {
+    fn visit(&self, image: &[u8], visitor: &mut dyn RowVisitor) -> Result<()> {
+        Packed.visit(image, visitor)
+    }
+
+    fn is_partial(&self) -> bool {
+        true
     }
 }
 

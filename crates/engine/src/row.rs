@@ -18,6 +18,11 @@ use crate::value::{OwnedValue, Value};
 pub trait RowFormat: Send + Sync {
     /// Walks the image.
     fn visit(&self, image: &[u8], visitor: &mut dyn RowVisitor) -> Result<(), Error>;
+
+    /// Whether its images lack columns that their rows have: what such a column held is not known, it is not null.
+    fn is_partial(&self) -> bool {
+        false
+    }
 }
 
 /// Receives the values of one row.
@@ -41,6 +46,11 @@ impl RowImage {
     /// Walks the values.
     pub fn visit(&self, visitor: &mut dyn RowVisitor) -> Result<(), Error> {
         self.format.visit(&self.bytes, visitor)
+    }
+
+    /// Whether it lacks columns that the row has.
+    pub fn is_partial(&self) -> bool {
+        self.format.is_partial()
     }
 
     /// Materialises the named columns, in the order asked for; `None` where the image lacks the column.

@@ -2,7 +2,7 @@
 //! ledger, and who the stream's server is.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use std::time::{Duration, Instant};
@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::ledger::Ledger;
 use syncline_engine::position::StoredPosition;
-use syncline_engine::route::{Pattern, PipelineSpec, Selection};
+use syncline_engine::route::{Pattern, PipelineSpec, RouteTable, Selection};
+use syncline_engine::schema::TableSchema;
+use syncline_engine::version::Version;
 use tokio::sync::Notify;
 
 use super::client::{self, Session};
@@ -29,6 +31,8 @@ pub struct Context {
     pub ledger: Arc<dyn Ledger>,
     pub server_id: Option<u32>,
     routes: Vec<RouteKey>,
+    /// What addresses are made of.
+    table: RouteTable,
     /// `tables` and `exclude` as JSON.
     patterns: String,
     /// The server that the newest stream reads from.
@@ -36,6 +40,7 @@ pub struct Context {
     revive: Mutex<Revive>,
     any_asked: AtomicBool,
     pruned: Mutex<Option<Instant>>,
+    acknowledged: AtomicU64,
     /// Told when a table is asked back.
     pub asked: Notify,
     /// Told when one is back.
@@ -67,7 +72,10 @@ impl Context {
                 accept_cascade: route.accept_cascade,
             })
         };
+        let targets = spec.routes.iter().flat_map(|route| &route.targets);
+        let sinks: Vec<String> = targets.map(|target| target.connection.clone()).collect();
         Ok(Context {
+            table: RouteTable::new(spec, &sinks)?,
             config,
             pipeline: spec.name.clone(),
             selection: Selection::parse(&spec.source.tables, &spec.source.exclude)?,
@@ -79,6 +87,7 @@ impl Context {
             revive: Mutex::default(),
             any_asked: AtomicBool::new(false),
             pruned: Mutex::default(),
+            acknowledged: AtomicU64::new(0),
             revived: Notify::new(),
             asked: Notify::new(),
         })
@@ -104,6 +113,15 @@ impl Context {
         self.route(table, folds).is_none_or(|r| r.accept_cascade)
     }
 
+    /// Columns beside the primary key that addresses of the table's rows are made of. Where its row before a change is not
+    /// whole, they do not tell where it stands.
+    pub fn addressed_by(&self, schema: &Arc<TableSchema>) -> Vec<usize> {
+        // A route that does not fit its table is told elsewhere.
+        let Ok(Some(route)) = self.table.plan(schema) else { return Vec::new() };
+        let beside = route.address_columns().iter().filter(|column| !schema.primary_key.contains(column));
+        beside.copied().collect()
+    }
+
     /// Why the table cannot be captured for want of a key.
     pub fn lacks_key(&self, name: &TableName, detail: &TableDetail, folds: bool) -> Option<Error> {
         self.key_of(name, detail, folds)?.is_empty().then(|| {
@@ -113,8 +131,14 @@ impl Context {
         })
     }
 
+    /// Everything below is durable everywhere.
+    pub fn acknowledged(&self) -> Version {
+        Version::from_raw(self.acknowledged.load(Ordering::Relaxed)).unwrap_or_default()
+    }
+
     /// Forgets columns that no checkpoint can need any more, from time to time.
     pub async fn prune(&self, position: &StoredPosition) -> Result<()> {
+        self.acknowledged.store(position.version.get(), Ordering::Relaxed);
         {
             let mut pruned = lock(&self.pruned);
             if pruned.is_some_and(|at| at.elapsed() < PRUNE_EVERY) {

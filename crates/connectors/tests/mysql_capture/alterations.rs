@@ -177,25 +177,35 @@ async fn rows_changed_by_text_halt_their_table_alone() {
 }
 
 #[tokio::test]
-async fn partial_images_halt_their_table_alone() {
+async fn partial_images_are_completed() {
     for flavour in ALL {
         let mut shop = shop(flavour).await;
-        shop.run(&[
-            "CREATE TABLE a (id INT PRIMARY KEY, n INT)",
-            "CREATE TABLE b (id INT PRIMARY KEY, n INT)",
-        ])
-        .await;
-        shop.run(&["INSERT INTO a VALUES (1, 1)", "INSERT INTO b VALUES (1, 1)"]).await;
+        shop.run(&["CREATE TABLE a (id INT PRIMARY KEY, n INT, t VARCHAR(9) DEFAULT 'x')"]).await;
+        shop.run(&["INSERT INTO a VALUES (1, 1, 'a'), (2, 2, 'b'), (3, 3, 'c')"]).await;
         let mut tape = shop.stream(None).await;
         shop.run(&[
             "SET SESSION binlog_row_image = MINIMAL",
-            "UPDATE a SET n = 2",
-            "SET SESSION binlog_row_image = FULL",
+            "UPDATE a SET n = 9 WHERE id = 1",
+            "INSERT INTO a (id) VALUES (4)",
+            "UPDATE a SET id = 5 WHERE id = 2",
+            "DELETE FROM a WHERE id = 3",
         ])
         .await;
-        shop.run(&["UPDATE a SET n = 3", "UPDATE b SET n = 3"]).await;
         tape.catch_up().await;
-        assert_eq!(tape.lines(), ["halted a SYN-1310", "update b id=1 n=1 -> id=1 n=3"], "{flavour}");
+        let lines = [
+            "update a id=1 n=absent t=absent -> id=1 n=9 t=a",
+            "insert a id=4 n=null t=x",
+            "update a id=2 n=absent t=absent -> id=5 n=2 t=b",
+            "delete a id=3 n=absent t=absent",
+        ];
+        assert_eq!(tape.lines(), lines, "{flavour}");
+        shop.run(&["UPDATE a SET n = 0 WHERE id = 1", "UPDATE a SET t = 'y' WHERE id = 4"]).await;
+        shop.run(&["DELETE FROM a WHERE id = 1"]).await;
+        tape.catch_up().await;
+        let lines = tape.lines();
+        assert_eq!(lines.last().map(String::as_str), Some("delete a id=1 n=absent t=absent"), "{flavour}");
+        let other = "update a id=4 n=absent t=absent -> id=4 n=null t=y".to_owned();
+        assert!(lines.contains(&other), "{flavour}: {lines:?}");
         shop.close().await;
     }
 }

@@ -10,3 +10,4 @@ mod order;
 mod reads;
 mod support;
 mod transactions;
+mod xa;

@@ -80,9 +80,9 @@ codes! {
     MysqlChecksum = 1307, HaltPipeline, "a binlog event has a bad checksum", "check the server's disk and network; then syncline backfill FILE --pipeline NAME";
     MysqlUnknownEvent = 1308, HaltPipeline, "the binlog holds an event this version does not know", "report it with the position; syncline backfill FILE --pipeline NAME goes past it";
     MysqlSchema = 1309, HaltTable, "a table's columns do not match the binlog", "syncline backfill FILE --table TABLE";
-    MysqlPartialImage = 1310, HaltTable, "the binlog holds partial rows", "SET GLOBAL binlog_row_image=FULL, then syncline backfill FILE --table TABLE";
+    MysqlPartialImage = 1310, HaltTable, "partial rows do not tell where they stood", "SET GLOBAL binlog_row_image=FULL, then syncline backfill FILE --table TABLE";
     MysqlStatement = 1311, HaltTable, "a change of a captured table was logged as a statement", "SET GLOBAL binlog_format=ROW, then syncline backfill FILE --table TABLE";
-    MysqlXa = 1312, HaltPipeline, "the binlog holds an XA transaction", "syncline backfill FILE --pipeline NAME";
+    MysqlXa = 1312, HaltTable, "the rows of an XA transaction were not seen", "syncline backfill FILE --table TABLE";
     MysqlTruncate = 1313, HaltTable, "rows of the table came or went without row events", "syncline backfill FILE --table TABLE";
     MysqlQuery = 1314, Retry, "a query failed on the source", "see the server's own words";
     MysqlServerId = 1315, Retry, "another replica uses the same server_id", "set `server_id` in the source to an unused number";
@@ -184,7 +184,6 @@ impl Code {
                 | Code::MysqlDecode
                 | Code::MysqlChecksum
                 | Code::MysqlUnknownEvent
-                | Code::MysqlXa
                 | Code::SqliteGap
         )
     }

@@ -291,7 +291,8 @@ impl Capture {
         let table = match &event {
             TableEvent::Appeared(schema)
             | TableEvent::Altered { schema, .. }
-            | TableEvent::Truncated { schema, .. } => Arc::clone(&schema.name),
+            | TableEvent::Truncated { schema, .. }
+            | TableEvent::Unseen { schema, .. } => Arc::clone(&schema.name),
             TableEvent::Dropped { table, .. } | TableEvent::Halted { table, .. } => Arc::clone(table),
         };
         self.windows.void_table(&table);

@@ -9,6 +9,7 @@ mod committer;
 mod control;
 mod current;
 mod dispatch;
+mod events;
 mod handle;
 mod health;
 mod kept;

@@ -14,13 +14,12 @@ use super::port::Port;
 use super::progress::Backfills;
 use super::tables::Tables;
 use super::tracker::Tracker;
-use crate::change::{CaptureBatch, Change, Operation, Origin, TableEvent};
+use crate::change::CaptureBatch;
 use crate::clock::now_millis;
 use crate::error::{Code, Error, Result};
 use crate::ledger::{BackfillTable, Ledger, TableRecord, TableState};
 use crate::position::Position;
-use crate::route::{OnSchemaChange, Pattern, PipelineSpec, RouteSpec, RouteTable};
-use crate::schema::TableSchema;
+use crate::route::{PipelineSpec, RouteTable};
 use crate::source::Source;
 use crate::version::Version;
 
@@ -199,7 +198,7 @@ impl Shared {
     }
 
     /// The same, when no target holds a version of the table at or above `at`.
-    async fn halt_table_at(&self, table: &str, error: &Error, at: Version) -> Result<()> {
+    pub(super) async fn halt_table_at(&self, table: &str, error: &Error, at: Version) -> Result<()> {
         let shape = serde_json::to_value(error).ok();
         let record = TableRecord { state: TableState::Halted, error: shape, at };
         if self.tables.set(table, record.clone()) {
@@ -214,79 +213,6 @@ impl Shared {
         let text = format!("{table}: {many} rows were refused with {}", cause.code());
         let error = Error::new(Code::TooManyDeadLetters, text).cause(cause.message());
         self.halt_table(table, &error).await
-    }
-
-    /// Something happened to a table at the source.
-    pub async fn table_event(&self, event: TableEvent, at: Version) -> Result<()> {
-        match event {
-            TableEvent::Appeared(schema) => self.appeared(&schema, at).await,
-            TableEvent::Altered { schema, reread } => match self.on_schema_change(&schema.name) {
-                OnSchemaChange::Reread if reread => {
-                    self.want_backfill(vec![schema.name.to_string()], Vec::new()).await.map(drop)
-                }
-                OnSchemaChange::Halt => {
-                    let text = format!("{}: its columns changed, and its route says halt", schema.name);
-                    self.halt_table_at(&schema.name, &Error::new(Code::MysqlSchema, text), at).await
-                }
-                OnSchemaChange::Reread | OnSchemaChange::Continue => Ok(()),
-            },
-            TableEvent::Truncated { schema, .. } => self.want_sweep(&schema.name, at).await,
-            TableEvent::Dropped { table, .. } => {
-                let record = TableRecord::new(TableState::Dropped);
-                self.tables.set(&table, record.clone());
-                self.ledger.set_table(&self.spec.name, &table, &record).await?;
-                match self.route_of(&table).is_some_and(|route| route.on_drop_delete) {
-                    true => self.want_sweep(&table, at).await,
-                    false => Ok(()),
-                }
-            }
-            TableEvent::Halted { table, error } => self.halt_table_at(&table, &error, at).await,
-        }
-    }
-
-    /// A new table, or one of that name again: then what its targets hold is the old one's.
-    async fn appeared(&self, schema: &TableSchema, at: Version) -> Result<()> {
-        let dropped = self.was_dropped(&schema.name);
-        self.clear_table(&schema.name).await?;
-        if self.routes.sinks_of(schema).is_empty() {
-            return Ok(());
-        }
-        match (dropped, self.spec.source.backfill) {
-            (true, true) => self.want_healed(&schema.name, at).await.map(drop),
-            (true, false) => self.want_sweep(&schema.name, at).await,
-            (false, true) => self.want_backfill(vec![schema.name.to_string()], Vec::new()).await.map(drop),
-            (false, false) => Ok(()),
-        }
-    }
-
-    fn was_dropped(&self, table: &str) -> bool {
-        self.tables.get(table).is_some_and(|record| record.state == TableState::Dropped)
-    }
-
-    /// What targets that keep lines are told of an event after which a table has no rows.
-    pub fn emptied(&self, event: &TableEvent, at: Version) -> Option<Change> {
-        let (schema, origin) = match event {
-            TableEvent::Truncated { schema, origin } => (Arc::clone(schema), Arc::clone(origin)),
-            // With a backfill it is told as that begins.
-            TableEvent::Appeared(schema) if !self.spec.source.backfill && self.was_dropped(&schema.name) => {
-                (Arc::clone(schema), Origin::nobody())
-            }
-            TableEvent::Dropped { table, schema: Some(schema) } if self.route_of(table)?.on_drop_delete => {
-                (Arc::clone(schema), Origin::nobody())
-            }
-            _ => return None,
-        };
-        let told = self.routes.keeps_lines(&schema.name) && !self.tables.halted().contains(&*schema.name);
-        told.then(|| Change::of_table(schema, Operation::Truncate, at.previous(), origin))
-    }
-
-    fn route_of(&self, table: &str) -> Option<&RouteSpec> {
-        let takes = |route: &&RouteSpec| Pattern::parse(&route.table).is_ok_and(|p| p.matches(table, true));
-        self.spec.routes.iter().find(takes)
-    }
-
-    fn on_schema_change(&self, table: &str) -> OnSchemaChange {
-        self.route_of(table).map_or(OnSchemaChange::Continue, |route| route.on_schema_change)
     }
 
     /// The table is `ok` again.
@@ -318,17 +244,23 @@ impl Shared {
     pub async fn want_healing(&self, table: &str) -> Result<i64> {
         let gap = self.tables.get(table).map_or(Version::ZERO, |record| record.at);
         let below = self.past(gap).await?;
-        let (_, unfinished) = self.ledger.backfills(&self.spec.name).await?;
-        for before in unfinished.into_iter().filter(|plan| plan.table == table && plan.sweep.is_none()) {
-            self.ledger.set_backfill(&self.spec.name, &BackfillTable { finished: true, ..before }).await?;
-        }
+        self.end_backfills(table).await?;
         // Only now: what is captured and read of it from here on lies above, what its targets hold lies below.
         self.clear_table(table).await?;
         self.want_healed(table, below).await
     }
 
+    /// What was read of the table so far counts for nothing.
+    pub(super) async fn end_backfills(&self, table: &str) -> Result<()> {
+        let (_, unfinished) = self.ledger.backfills(&self.spec.name).await?;
+        for before in unfinished.into_iter().filter(|plan| plan.table == table && plan.sweep.is_none()) {
+            self.ledger.set_backfill(&self.spec.name, &BackfillTable { finished: true, ..before }).await?;
+        }
+        Ok(())
+    }
+
     /// All rows are read, for every sink, and what targets hold from before is gone then.
-    async fn want_healed(&self, table: &str, below: Version) -> Result<i64> {
+    pub(super) async fn want_healed(&self, table: &str, below: Version) -> Result<i64> {
         let (last, _) = self.ledger.backfills(&self.spec.name).await?;
         let plan = BackfillTable { sweep: Some(below), ..BackfillTable::new(last + 1, table.to_owned()) };
         self.plan(BackfillTable { sinks: self.names[1..].to_vec(), ..plan }).await?;
@@ -357,7 +289,7 @@ impl Shared {
     }
 
     /// The table was emptied at this point of the stream: what targets hold from before is deleted.
-    async fn want_sweep(&self, table: &str, below: Version) -> Result<()> {
+    pub(super) async fn want_sweep(&self, table: &str, below: Version) -> Result<()> {
         let (last, _) = self.ledger.backfills(&self.spec.name).await?;
         let plan = BackfillTable {
             sinks: self.names[1..].to_vec(),

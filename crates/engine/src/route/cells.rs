@@ -160,6 +160,11 @@ impl Slots {
         self.columns.iter().position(|c| *c == column)
     }
 
+    /// The column that a slot keeps.
+    pub fn column(&self, slot: usize) -> Option<usize> {
+        self.columns.get(slot).copied()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.columns.len()

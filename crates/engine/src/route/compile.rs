@@ -31,6 +31,7 @@ pub struct CompiledRoute {
     pub(crate) uses_moment: bool,
     pub(crate) line: LineShape,
     pub(crate) targets: Vec<Target>,
+    address_columns: Vec<usize>,
     /// Whether after images become documents, and before images too.
     pub(crate) needs_after: bool,
     pub(crate) needs_before: bool,
@@ -77,6 +78,10 @@ impl CompiledRoute {
             .map(|(sink, plan)| target(*sink, plan, schema, &mut slots, &key_slots, partition))
             .collect::<Result<Vec<_>>>()?;
         projection.keep(&slots);
+        let address_slots = targets.iter().flat_map(|target| &target.address_slots);
+        let mut address_columns: Vec<usize> = address_slots.filter_map(|slot| slots.column(*slot)).collect();
+        address_columns.sort_unstable();
+        address_columns.dedup();
         let made = fields(route, schema)?;
         if let Some(error) = plans.iter().flat_map(|(_, plan)| reserved_fields(&plan.spec, &made)).next() {
             return Err(error);
@@ -98,6 +103,7 @@ impl CompiledRoute {
             partition,
             uses_moment,
             targets,
+            address_columns,
         })
     }
 
@@ -114,6 +120,11 @@ impl CompiledRoute {
     /// The columns of the key, in the key's order.
     pub fn key_columns(&self) -> &[usize] {
         &self.key_columns
+    }
+
+    /// The columns that the address of some target is made of.
+    pub fn address_columns(&self) -> &[usize] {
+        &self.address_columns
     }
 
     /// Where the table goes.

@@ -63,6 +63,9 @@ impl CompiledRoute {
     fn read(&self, change: &Change, before: &mut Loaded, after: &mut Loaded) -> Result<()> {
         if let Some(row) = &change.before {
             self.load(change, row, self.needs_before, before)?;
+            if before.partial {
+                self.require_addresses(before)?;
+            }
         }
         if let Some(row) = &change.after {
             self.load(change, row, self.needs_after, after)?;

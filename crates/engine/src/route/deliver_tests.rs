@@ -174,6 +174,29 @@ fn targets_that_keep_lines_get_every_change() {
 }
 
 #[test]
+fn a_row_of_which_not_all_is_known_before_may_stand_in_the_target() {
+    let table = live(route("shop.cases", vec![search(), target("lake", TargetKind::Archive, "c")]));
+    let s = cases();
+    let (ok, gone) = (|| Some(case(1, "a", "ok", 1)), || Some(case(1, "a", "gone", 1)));
+    let before = || Some(only_id(1));
+    let shown = |operation, after| deliver(&table, vec![change(&s, operation, before(), after)]);
+    assert_eq!(shown(Update, ok())[0], format!("cases/1 @20 {}", document(1, "a", "ok", 1)));
+    assert!(shown(Update, ok())[1].contains("\"op\":\"update\",\"key\":{\"id\":1},\"before\":{\"id\":1},"));
+    assert_eq!(shown(Update, gone())[0], "cases/1 @20 absent filtered by live");
+    assert_eq!(shown(Delete, None)[0], "cases/1 @20 absent");
+    let moved = deliver(&table, vec![change(&s, Update, Some(only_id(7)), ok())]);
+    assert_eq!(moved[0], "cases/7 @10 absent uncounted");
+}
+
+#[test]
+fn an_address_of_columns_that_are_not_known_before_halts_the_table() {
+    let table = table(vec![monthly()]);
+    let changes = vec![change(&cases(), Update, Some(only_id(1)), Some(case(1, "a", "ok", 1)))];
+    let error = table.deliver(&batch(changes), 0, &mut Deliveries::default()).unwrap_err();
+    assert_eq!(error.code(), crate::error::Code::MysqlPartialImage);
+}
+
+#[test]
 fn targets_that_keep_lines_are_told_of_an_emptied_table_where_all_its_rows_may_be() {
     let to = |kind, name| target("lake", kind, name);
     let targets = vec![

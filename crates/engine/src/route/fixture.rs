@@ -70,6 +70,11 @@ pub(crate) fn case(id: i64, title: &str, status: &str, month: u8) -> RowImage {
     row(&[Value::Int(id), Value::Text(title), Value::Text(status), day])
 }
 
+/// A row of [`cases`] of which only the key is known.
+pub(crate) fn only_id(id: i64) -> RowImage {
+    packed::partial_image(row(&[Value::Int(id)]).bytes)
+}
+
 pub(crate) fn change(
     schema: &Arc<TableSchema>,
     operation: Operation,

@@ -6,6 +6,7 @@ use crate::change::Change;
 use crate::error::{Code, Error, Result};
 use crate::route::CompiledRoute;
 use crate::route::address::{Facts, cell_moment};
+use crate::route::cells::Class;
 use crate::route::civil;
 use crate::route::compile::{Rendered, Target};
 use crate::route::document::{Written, harms_one_row};
@@ -33,6 +34,7 @@ impl CompiledRoute {
         loaded.key.clear();
         loaded.document.clear();
         loaded.unreadable = false;
+        loaded.partial = row.is_partial();
         loaded.moment = None;
         let read = if with_document {
             self.projection.open(row, &mut loaded.cells, &mut loaded.document)
@@ -67,9 +69,25 @@ impl CompiledRoute {
         Ok(())
     }
 
-    /// The first rule that keeps the row out. A row that cannot be read passes: it is refused, not filtered.
+    /// What an address needs and a partial image does not tell: where the row stood is not known then.
+    pub(crate) fn require_addresses(&self, loaded: &Loaded) -> Result<()> {
+        let unknown = |slot: &usize| loaded.cells.class(*slot) == Class::Absent;
+        match self.targets.iter().find(|target| target.address_slots.iter().any(unknown)) {
+            Some(target) => Err(Error::new(
+                Code::MysqlPartialImage,
+                format!(
+                    "{}: the binlog holds rows without columns that addresses of {} are made of",
+                    self.schema.name, target.plan.label
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The first rule that keeps the row out. A row that cannot be read passes: it is refused, not filtered. A row of
+    /// which not all is known passes, too: it may stand in the target.
     pub(crate) fn rule(&self, loaded: &Loaded) -> Option<&Arc<str>> {
-        if loaded.unreadable {
+        if loaded.unreadable || loaded.partial {
             return None;
         }
         let zero_dates = self.projection.zero_dates;

@@ -90,6 +90,8 @@ pub(crate) struct Loaded {
     pub moment: Option<Result<Moment>>,
     /// Not even the cells could be read: no filter can judge it.
     pub unreadable: bool,
+    /// Columns of the row are not in it: no filter can judge that row.
+    pub partial: bool,
 }
 
 impl Texts {

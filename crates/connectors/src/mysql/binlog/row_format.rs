@@ -53,7 +53,12 @@ impl BinlogFormat {
         if layout.is_full() {
             return self.clone();
         }
-        Arc::new(PartialFormat { format: self.clone(), layout: layout.clone() })
+        Arc::new(PartialFormat { format: self.clone(), layout: layout.clone(), lacks: false })
+    }
+
+    /// For a layout that lacks columns which its rows have.
+    pub fn partial(self: &Arc<Self>, layout: &Layout) -> Arc<dyn RowFormat> {
+        Arc::new(PartialFormat { format: self.clone(), layout: layout.clone(), lacks: true })
     }
 
     /// For [`super::RowsEvent::merged`]: columns absent from the after image are read from the before image.
@@ -186,11 +191,16 @@ impl RowFormat for BinlogFormat {
 struct PartialFormat {
     format: Arc<BinlogFormat>,
     layout: Layout,
+    lacks: bool,
 }
 
 impl RowFormat for PartialFormat {
     fn visit(&self, image: &[u8], visitor: &mut dyn RowVisitor) -> Result<()> {
         self.format.read(self.format.walk(image, Some(&self.layout))?, visitor)
+    }
+
+    fn is_partial(&self) -> bool {
+        self.lacks
     }
 }
 

@@ -27,24 +27,6 @@ fn judge(facts: &Facts, shown: &str, replica: bool) -> Vec<Error> {
         }
         _ => {}
     }
-    match facts.variable("binlog_row_image") {
-        Some(image) if !image.eq_ignore_ascii_case("FULL") && !image.eq_ignore_ascii_case("FULL_NODUP") => {
-            out.push(setting(
-                format!("binlog_row_image is {image}"),
-                "SET GLOBAL binlog_row_image = FULL, and binlog_row_image=FULL in the server's configuration",
-            ));
-        }
-        _ => {}
-    }
-    match facts.variable("binlog_row_value_options") {
-        Some(options) if !options.is_empty() => {
-            out.push(setting(
-                format!("binlog_row_value_options is {options}"),
-                "SET GLOBAL binlog_row_value_options = ''",
-            ));
-        }
-        _ => {}
-    }
     if facts.identity.server_id == 0 {
         out.push(setting(
             "server_id is 0".into(),
@@ -116,14 +98,7 @@ mod tests {
     #[test]
     fn each_setting_that_hides_rows_is_a_finding() {
         assert_eq!(found(false, &[("binlog_expire_logs_seconds", "2592000")]), []);
-        for setting in [
-            ("log_bin", "OFF"),
-            ("binlog_format", "MIXED"),
-            ("binlog_row_image", "MINIMAL"),
-            ("binlog_row_image", "NOBLOB"),
-            ("binlog_row_value_options", "PARTIAL_JSON"),
-            ("server_id", "0"),
-        ] {
+        for setting in [("log_bin", "OFF"), ("binlog_format", "MIXED"), ("server_id", "0")] {
             assert_eq!(found(false, &[setting]), [Code::MysqlSetting], "{setting:?}");
         }
         assert_eq!(found(true, &[("log_replica_updates", "OFF")]), [Code::MysqlSetting]);

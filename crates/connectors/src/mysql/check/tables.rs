@@ -1,9 +1,11 @@
 //! Tables: which lack a key, which change without row events, which patterns match nothing, what the binlog leaves out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::ledger::TableState;
+use syncline_engine::schema::{Column, ColumnKind, TableSchema};
 
 use crate::mysql::client::Session;
 use crate::mysql::context::Context;
@@ -23,7 +25,10 @@ pub async fn findings(context: &Context, session: &mut Session, facts: &Facts) -
     for (name, detail) in &tables {
         match detail {
             // One that came while streaming halts alone, after a restart too.
-            Ok(detail) => out.extend(context.lacks_key(name, detail, folds).filter(|_| !halted(name))),
+            Ok(detail) => {
+                out.extend(context.lacks_key(name, detail, folds).filter(|_| !halted(name)));
+                out.extend(partial(context, facts, &Arc::new(detail.schema(name))));
+            }
             Err(error) => out.push(error.clone()),
         }
     }
@@ -35,6 +40,35 @@ pub async fn findings(context: &Context, session: &mut Session, facts: &Facts) -
     out.extend(cascades(context, session, facts, &names).await?);
     out.extend(hidden(session, facts, &names).await?);
     Ok(out)
+}
+
+/// The first partial image of the table will halt it.
+fn partial(context: &Context, facts: &Facts, schema: &Arc<TableSchema>) -> Option<Error> {
+    let image = facts.variable("binlog_row_image").unwrap_or("FULL").to_ascii_uppercase();
+    let leaves_out = |column: &Column| match image.as_str() {
+        "MINIMAL" => true,
+        "NOBLOB" => {
+            matches!(column.kind, ColumnKind::Text { length: None } | ColumnKind::Json | ColumnKind::Geometry)
+        }
+        _ => false,
+    };
+    let why = if schema.primary_key.is_empty() && image == "MINIMAL" {
+        "it has no primary key to read the rest by".to_owned()
+    } else {
+        let addressed = context.addressed_by(schema);
+        let columns = addressed.iter().filter_map(|n| schema.columns.get(*n));
+        let names: Vec<&str> =
+            columns.filter(|column| leaves_out(column)).map(|column| &*column.name).collect();
+        if names.is_empty() {
+            return None;
+        }
+        format!("addresses are made of {}, which rows before a change lack", names.join(", "))
+    };
+    let message = format!("{}: binlog_row_image is {image}, and {why}", schema.name);
+    Some(Error::new(Code::MysqlPartialImage, message).fix(
+        "SET GLOBAL binlog_row_image = FULL, and binlog_row_image=FULL in the server's configuration; or make the route's \
+         key and templates of the primary key alone",
+    ))
 }
 
 /// Foreign keys whose actions change rows of captured tables without row events. MySQL logs them since 9.6.

@@ -1,7 +1,9 @@
 //! Keys in SQL: how a key column's value is read exactly, how it is written as a literal, and how ranges of composite keys
 //! become conditions that an index can serve. Only the server orders values.
 
+use bytes::Bytes;
 use syncline_engine::error::{Code, Error, Result};
+use syncline_engine::packed;
 use syncline_engine::schema::TableSchema;
 use syncline_engine::source::Bound;
 use syncline_engine::value::{Labels, OwnedValue, Value};
@@ -9,6 +11,13 @@ use syncline_engine::value::{Labels, OwnedValue, Value};
 use crate::mysql::codec::{ColumnDetail, ColumnType};
 use crate::mysql::schema::TableDetail;
 use crate::mysql::sql::{hex, ident, text_literal};
+
+/// A captured key's values as bytes: two keys have the same if and only if their values are the same.
+pub fn identity(values: &[OwnedValue]) -> Bytes {
+    let mut writer = packed::Writer::new();
+    values.iter().for_each(|value| writer.push(value.borrow()));
+    writer.finish()
+}
 
 /// A key's columns, in the key's order.
 pub struct Key {

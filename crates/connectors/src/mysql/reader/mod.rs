@@ -7,10 +7,12 @@ mod mark;
 mod pool;
 mod read;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 pub use mark::{Reached, snapshot_coordinate};
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::position::Position;
@@ -18,12 +20,13 @@ use syncline_engine::schema::TableSchema;
 use syncline_engine::source::{Bound, Extent, ReadRows, TableReader};
 use syncline_engine::value::OwnedValue;
 
+pub use self::key::identity;
 use self::key::{Key, Values};
 use self::pool::Pool;
 use self::read::Shape;
 use super::client::Session;
 use super::context::Context;
-use super::schema::TableName;
+use super::schema::{TableDetail, TableName};
 use super::sql::{table_ident, text_literal};
 
 /// How long a halted table may take until the stream has it again.
@@ -69,6 +72,54 @@ impl MysqlReader {
     async fn key(&self, session: &mut Session, schema: &TableSchema, key: &[usize]) -> Result<Key> {
         let detail = self.pool.detail(session, schema).await?;
         Key::new(schema, &detail, key)
+    }
+
+    /// Rows with exactly these values in these columns, of the table as it is now; `None` if there is no such table. The
+    /// read sees everything up to `seen`. For the stream's own use: unlike other reads it does not wait for the stream.
+    pub async fn read_now(
+        &self,
+        name: &TableName,
+        columns: &[&str],
+        keys: Vec<Vec<OwnedValue>>,
+        seen: &Position,
+    ) -> Result<Option<ReadRows>> {
+        let mut session = self.pool.take().await?;
+        let Some(detail) = self.pool.now(&mut session, name).await? else { return Ok(None) };
+        let schema = detail.schema(name);
+        let place = |column: &&str| schema.columns.iter().position(|c| *c.name == **column);
+        let lost =
+            || Error::new(Code::MysqlPartialImage, format!("{name}: its primary key was changed since"));
+        let key: Vec<usize> = columns.iter().map(|c| place(c).ok_or_else(lost)).collect::<Result<_>>()?;
+        let rows = self.rows(&mut session, &schema, &detail, &key, &keys, seen).await?;
+        self.pool.give(session);
+        Ok(Some(rows))
+    }
+
+    /// Rows with these keys of a table that looks like this.
+    async fn rows(
+        &self,
+        session: &mut Session,
+        schema: &TableSchema,
+        detail: &TableDetail,
+        key: &[usize],
+        keys: &[Vec<OwnedValue>],
+        opened: &Position,
+    ) -> Result<ReadRows> {
+        let columns = Key::new(schema, detail, key)?;
+        let conditions = keys.chunks(KEYS).filter_map(|keys| columns.any_of(keys)).collect();
+        let shape = Shape { schema, detail, hint: "", conditions };
+        let mut read = read::read(&self.pool, session, &shape, opened).await?;
+        // A collation takes more for equal than we asked for.
+        let wanted: HashSet<Bytes> = keys.iter().map(|key| identity(key)).collect();
+        let mut exact = Vec::with_capacity(read.rows.len());
+        for row in read.rows {
+            let values: Option<Vec<OwnedValue>> = row.columns(key)?.into_iter().collect();
+            if values.is_some_and(|values| wanted.contains(&identity(&values))) {
+                exact.push(row);
+            }
+        }
+        read.rows = exact;
+        Ok(read)
     }
 }
 
@@ -148,20 +199,8 @@ impl TableReader for MysqlReader {
         self.captured(&name_of(schema)).await?;
         let mut session = self.pool.take().await?;
         let detail = self.pool.detail(&mut session, schema).await?;
-        let columns = Key::new(schema, &detail, key)?;
-        let conditions = keys.chunks(KEYS).filter_map(|keys| columns.any_of(keys)).collect();
-        let shape = Shape { schema, detail: &detail, hint: "", conditions };
-        let mut read = read::read(&self.pool, &mut session, &shape, opened).await?;
+        let rows = self.rows(&mut session, schema, &detail, key, keys, opened).await?;
         self.pool.give(session);
-        // A collation takes more for equal than we asked for.
-        let mut exact = Vec::with_capacity(read.rows.len());
-        for row in read.rows {
-            let values: Option<Vec<OwnedValue>> = row.columns(key)?.into_iter().collect();
-            if values.is_some_and(|values| keys.contains(&values)) {
-                exact.push(row);
-            }
-        }
-        read.rows = exact;
-        Ok(read)
+        Ok(rows)
     }
 }

@@ -65,23 +65,32 @@ impl Pool {
         if found == wanted { Ok(()) } else { Err(other_server(session.shown(), &wanted, &found)) }
     }
 
-    /// The table as the catalog has it. If it no longer looks like `schema`, the read begins again with what it is now.
+    /// The table as the catalog has it; `None` if it has none of that name.
+    pub async fn now(&self, session: &mut Session, name: &TableName) -> Result<Option<Arc<TableDetail>>> {
+        let sql = format!("SHOW CREATE TABLE {}", table_ident(&name.database, &name.table));
+        let text = match session.texts(&sql).await {
+            Ok(rows) => rows.into_iter().flatten().flatten().nth(1).unwrap_or_default(),
+            Err(_) if session.usable() && schema::read_one(session, name).await?.is_none() => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let text = without_counter(&text);
+        let known = lock(&self.details).get(name).filter(|(t, _)| *t == text).map(|(_, d)| Arc::clone(d));
+        if known.is_some() {
+            return Ok(known);
+        }
+        let Some(detail) = schema::read_one(session, name).await? else { return Ok(None) };
+        let detail = Arc::new(detail);
+        lock(&self.details).insert(name.clone(), (text, Arc::clone(&detail)));
+        Ok(Some(detail))
+    }
+
+    /// The same. If it no longer looks like `schema`, the read begins again with what it is now.
     pub async fn detail(&self, session: &mut Session, schema: &TableSchema) -> Result<Arc<TableDetail>> {
         let name = TableName::new(&schema.database, &schema.table);
-        let sql = format!("SHOW CREATE TABLE {}", table_ident(&name.database, &name.table));
-        let text = session.texts(&sql).await?.into_iter().flatten().flatten().nth(1).unwrap_or_default();
-        let text = without_counter(&text);
-        let known = lock(&self.details).get(&name).filter(|(t, _)| *t == text).map(|(_, d)| Arc::clone(d));
-        let detail = match known {
-            Some(detail) => detail,
-            None => {
-                let detail = schema::read_one(session, &name).await?;
-                let gone = || Error::new(Code::MysqlQuery, format!("{name} is no longer at the source"));
-                let detail = Arc::new(detail.ok_or_else(gone)?);
-                lock(&self.details).insert(name.clone(), (text, Arc::clone(&detail)));
-                detail
-            }
-        };
+        let gone = || Error::new(Code::MysqlQuery, format!("{name} is no longer at the source"));
+        let detail = self.now(session, &name).await?.ok_or_else(gone)?;
         let now = detail.schema(&name);
         if now.columns != schema.columns || now.primary_key != schema.primary_key {
             return Err(Error::new(

@@ -1,7 +1,7 @@
 //! The task behind a stream: takes events as they come, keeps track of transactions and positions, and cuts batches.
 //! What a statement or a row event means is in `statements.rs` and `rows.rs`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,9 @@ use syncline_engine::position::Position;
 use tokio::sync::mpsc;
 
 use super::batch::{self, Builder};
+use super::complete::Completion;
 use super::head::Head;
+use super::prepared::Prepared;
 use super::tables::Tables;
 use super::transaction::Transaction;
 use crate::mysql::binlog::{Decoder, Event, EventBody, EventHeader, Payload, Place, kind};
@@ -51,6 +53,7 @@ pub struct Follow {
     pub(super) skip_until: u64,
     pub(super) builder: Builder,
     pub(super) out: Out,
+    pub(super) completion: Completion,
     pub(super) sample: Sample,
     /// How statements are read, but for what each session may change.
     pub(super) dialect: Dialect,
@@ -60,8 +63,7 @@ pub struct Follow {
     pub(super) selection_changed: bool,
     /// When the last transaction of any table was committed.
     pub(super) last_commit: Option<i64>,
-    /// XA transactions that are prepared and changed no captured table.
-    pub(super) prepared: HashSet<String>,
+    pub(super) prepared: Prepared,
 }
 
 /// The way to the engine.
@@ -192,7 +194,7 @@ impl Follow {
             }
             EventBody::Xid(_) => return self.commit().await,
             EventBody::Query(query) => return self.query(&header, &query, start).await,
-            EventBody::XaPrepare(prepare) => return self.xa_prepared(&prepare).await,
+            EventBody::XaPrepare(prepare) => return self.xa_prepared(&header, &prepare, start).await,
             EventBody::Heartbeat { file, position } => return self.heartbeat(&header, &file, position).await,
             EventBody::Rotate { position, file } => {
                 self.tables.forget_ids();
@@ -282,13 +284,19 @@ impl Follow {
             }
         }
         let batch = self.builder.take_piece(self.position());
+        self.piece(batch).await
+    }
+
+    async fn piece(&mut self, mut piece: CaptureBatch) -> Result<()> {
         self.out.in_pieces = true;
-        self.send(Captured::Batch(batch)).await
+        self.complete(&mut piece).await?;
+        self.send(Captured::Batch(piece)).await
     }
 
     /// Hands on the whole transactions.
     pub(super) async fn flush(&mut self) -> Result<()> {
-        let batch = self.builder.take_whole(self.position());
+        let mut batch = self.builder.take_whole(self.position());
+        self.complete(&mut batch).await?;
         self.batch(batch).await
     }
 
@@ -313,14 +321,14 @@ impl Follow {
         }
         if !self.builder.is_empty() {
             let piece = self.builder.take_piece(self.position());
-            self.out.in_pieces = true;
-            self.send(Captured::Batch(piece)).await?;
+            self.piece(piece).await?;
         }
         let position = self.position();
         self.send(Captured::Table(event, position)).await
     }
 
-    async fn send(&self, captured: Captured) -> Result<()> {
+    async fn send(&mut self, captured: Captured) -> Result<()> {
+        self.keep_prepared().await?;
         self.out
             .sender
             .send(Ok(captured))
@@ -359,11 +367,7 @@ fn holds_rows(event_type: u8) -> bool {
 /// Says where in the binlog an error was met.
 fn located(error: Error, file: &str, offset: u64) -> Error {
     match error.code() {
-        Code::MysqlDecode
-        | Code::MysqlChecksum
-        | Code::MysqlUnknownEvent
-        | Code::MysqlXa
-        | Code::MysqlIdentity => {
+        Code::MysqlDecode | Code::MysqlChecksum | Code::MysqlUnknownEvent | Code::MysqlIdentity => {
             let located = Error::new(error.code(), format!("{file}:{offset}: {}", error.message()));
             match error.cause_text() {
                 Some(cause) => located.cause(cause),

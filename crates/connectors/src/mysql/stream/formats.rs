@@ -1,5 +1,5 @@
-//! How the images of one table map are read: plain when they hold every column, from both images together when MariaDB
-//! left out of the after image what did not change, and not at all when columns are missing.
+//! How the images of one table map are read: plain when they hold every column, and from both images together when MariaDB
+//! left out of the after image what did not change. Where columns are missing, the images say so (`complete.rs`).
 
 use std::sync::Arc;
 
@@ -24,6 +24,8 @@ pub struct EventFormats {
     pub after: Arc<dyn RowFormat>,
     /// The after image must be taken with [`RowsEvent::merged`].
     pub merged: bool,
+    /// The after image lacks columns.
+    pub partial: bool,
 }
 
 impl Formats {
@@ -32,47 +34,47 @@ impl Formats {
         Formats { base, plain, generated: columns.iter().map(|c| c.generated).collect(), last: None }
     }
 
-    /// Formats for an event; `None` if its images lack columns that cannot be had from elsewhere.
-    pub fn of(&mut self, event: &RowsEvent) -> Option<EventFormats> {
+    /// Formats for an event.
+    pub fn of(&mut self, event: &RowsEvent) -> EventFormats {
         let (before, after) = (event.before(), event.after());
         if before.is_none_or(Layout::is_full) && after.is_none_or(Layout::is_full) {
             let plain = &self.plain;
-            return Some(EventFormats { before: plain.clone(), after: plain.clone(), merged: false });
+            return EventFormats {
+                before: plain.clone(),
+                after: plain.clone(),
+                merged: false,
+                partial: false,
+            };
         }
         if let Some((b, a, formats)) = &self.last
             && b.as_ref() == before
             && a.as_ref() == after
         {
-            return Some(formats.clone());
+            return formats.clone();
         }
-        let formats = self.make(event.operation, before, after)?;
+        let formats = self.make(event.operation, before, after);
         self.last = Some((before.cloned(), after.cloned(), formats.clone()));
-        Some(formats)
+        formats
     }
 
-    fn make(
-        &self,
-        operation: RowOperation,
-        before: Option<&Layout>,
-        after: Option<&Layout>,
-    ) -> Option<EventFormats> {
-        let reads = |layout: Option<&Layout>| match layout {
-            Some(layout) if !layout.is_full() => self.base.with_layout(layout),
-            _ => self.plain.clone(),
-        };
+    fn make(&self, operation: RowOperation, before: Option<&Layout>, after: Option<&Layout>) -> EventFormats {
         let whole = |layout: Option<&Layout>| layout.is_none_or(|l| self.is_whole(l));
-        if !whole(before) {
-            return None;
+        let reads = |layout: Option<&Layout>| match layout {
+            Some(found) if whole(layout) => self.base.with_layout(found),
+            Some(found) => self.base.partial(found),
+            None => self.plain.clone(),
+        };
+        let partial = !whole(after);
+        let mut formats = EventFormats { before: reads(before), after: reads(after), merged: false, partial };
+        if let (RowOperation::Update, Some(before), Some(after)) = (operation, before, after)
+            && partial
+            && self.is_whole(before)
+            && !after.partial_json
+        {
+            formats.after = self.base.merged(before, after);
+            (formats.merged, formats.partial) = (true, false);
         }
-        if whole(after) {
-            return Some(EventFormats { before: reads(before), after: reads(after), merged: false });
-        }
-        let (Some(before_layout), Some(after_layout)) = (before, after) else { return None };
-        if operation != RowOperation::Update || after_layout.partial_json {
-            return None;
-        }
-        let after = self.base.merged(before_layout, after_layout);
-        Some(EventFormats { before: reads(before), after, merged: true })
+        formats
     }
 
     /// Whether only generated columns are missing: servers leave virtual ones out.

@@ -3,17 +3,20 @@
 
 mod alterations;
 mod batch;
+mod complete;
 mod follow;
 mod formats;
 mod gtid_set;
 mod head;
 mod open;
 mod opening;
+mod prepared;
 mod resume;
 mod rows;
 mod statements;
 mod tables;
 mod transaction;
+mod xa;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Opens a stream: which server, from where in its binlog, and with which tables. A position that this server's history
 //! does not hold is an error here, before a single row is read.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use mysql_common::crypto::rsa::{GetRandom, Rng};
@@ -14,8 +14,10 @@ use syncline_engine::version::Version;
 use tokio::sync::mpsc;
 
 use super::batch::Builder;
+use super::complete::Completion;
 use super::follow::{Follow, Out, Sample};
 use super::opening::Opening;
+use super::prepared::Prepared;
 use super::resume::Found;
 use super::tables::{State, Tables};
 use super::{gtid_set, resume};
@@ -87,10 +89,11 @@ pub async fn open(
         ahead: opening.ahead,
         broken: plan.broken,
         builder: Builder::default(),
+        completion: Completion::default(),
         out: Out::new(sender),
         sample: Sample::default(),
         charsets,
-        prepared: HashSet::new(),
+        prepared: Prepared::load(&*context.ledger, &context.pipeline).await?,
         last_commit: None,
     })
 }

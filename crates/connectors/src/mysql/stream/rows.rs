@@ -68,31 +68,38 @@ impl Follow {
                 format!("rows of table id {} without its map", event.table_id),
             ));
         };
-        let Some(target) = &mut mapped.target else { return Ok(()) };
-        let (map, schema) = (Arc::clone(&mapped.map), Arc::clone(&target.schema));
-        let Some(formats) = target.formats.of(event) else {
-            let name = target.name.clone();
-            let error = Error::new(
-                Code::MysqlPartialImage,
-                format!("{name}: the binlog holds rows without all of their columns"),
-            );
-            return self.halt_table(&name, error, at).await;
+        let Some(target) = &mut mapped.target else {
+            let name = mapped.name.clone();
+            self.pass_over(&name);
+            return Ok(());
         };
+        let (map, schema) = (Arc::clone(&mapped.map), Arc::clone(&target.schema));
+        let formats = target.formats.of(event);
+        if formats.partial && schema.primary_key.is_empty() {
+            let name = target.name.clone();
+            let what =
+                "the binlog holds rows without all of their columns, and no primary key to read them by";
+            let error = Error::new(Code::MysqlPartialImage, format!("{name}: {what}"));
+            return self.halt_table(&name, error, at).await;
+        }
         let origin = {
             let Some(transaction) = &mut self.transaction else {
                 return Err(Error::new(Code::MysqlDecode, "rows outside of a transaction"));
             };
-            if transaction.prepares {
-                return Err(Error::new(Code::MysqlXa, format!("an XA transaction changes {}", schema.name)));
-            }
             transaction.touches(&schema);
             transaction.origin(&self.head.file, header)
         };
+        let prepares = self.transaction.as_ref().is_some_and(|transaction| transaction.prepares);
         let (epoch, number) = (self.epoch, self.head.number);
         let version = |image: &Image| Version::new(epoch, number, image.offset);
         for images in event.rows(&map, place)? {
             let (change, bytes) = change(event, images?, &formats, version)
                 .map(|(part, bytes)| (part.complete(&schema, &origin), bytes))?;
+            if prepares {
+                self.hold(&change).await?;
+                continue;
+            }
+            self.completion.is_due |= formats.partial;
             let (head, gtids, identity) = (&self.head, &self.gtids, &self.identity);
             self.builder.push(change, bytes, || head.position(head.settled, gtids, identity, epoch));
             if self.builder.full() {

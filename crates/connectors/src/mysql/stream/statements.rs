@@ -1,4 +1,4 @@
-//! Statements in the stream: where transactions begin and end, XA, and what DDL does to the tables that are captured.
+//! Statements in the stream: where transactions begin and end, and what DDL does to the tables that are captured.
 
 use std::sync::Arc;
 
@@ -7,15 +7,13 @@ use syncline_engine::error::{Code, Error, Result};
 
 use super::follow::Follow;
 use super::transaction::Transaction;
-use crate::mysql::binlog::{EventHeader, Query, XaPrepare};
-use crate::mysql::ddl::{self, Dialect, Name, Statement, Xa};
+use crate::mysql::binlog::{EventHeader, Query};
+use crate::mysql::ddl::{self, Dialect, Name, Statement};
 use crate::mysql::schema::TableName;
 
 const ANSI_QUOTES: u64 = 1 << 2;
 const NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
 const REAL_AS_FLOAT: u64 = 1;
-/// Prepared XA transactions without captured rows that are remembered.
-const MAX_PREPARED: usize = 10_000;
 
 impl Follow {
     /// A query event that stands at `at`.
@@ -37,7 +35,7 @@ impl Follow {
             }
             Statement::RollbackTo => return self.rolled_back(at).await,
             Statement::Savepoint => return Ok(()),
-            Statement::Xa(xa) => return self.xa(xa, at).await,
+            Statement::Xa(xa) => return self.xa(header, xa, at).await,
             _ => {}
         }
         if self.transaction.is_none() {
@@ -56,7 +54,7 @@ impl Follow {
         if alone { self.commit().await } else { Ok(()) }
     }
 
-    fn begun(&mut self, at: u64) -> Result<()> {
+    pub(super) fn begun(&mut self, at: u64) -> Result<()> {
         if self.transaction.is_none() {
             self.begin(Transaction::new(at));
         }
@@ -88,48 +86,6 @@ impl Follow {
             self.halt_table(&name, error, at).await?;
         }
         Ok(())
-    }
-
-    async fn xa(&mut self, xa: Xa, at: u64) -> Result<()> {
-        match xa {
-            Xa::Start => {
-                self.begun(at)?;
-                if let Some(transaction) = &mut self.transaction {
-                    transaction.prepares = true;
-                }
-                Ok(())
-            }
-            Xa::End | Xa::Prepare => Ok(()),
-            Xa::Commit { one_phase: true, .. } => self.commit().await,
-            Xa::Rollback { xid } => {
-                self.prepared.remove(&xid);
-                self.end_of_xa(at).await
-            }
-            Xa::Commit { xid, .. } => {
-                if !self.prepared.remove(&xid) {
-                    return Err(Error::new(
-                        Code::MysqlXa,
-                        format!("XA COMMIT {xid} of a transaction whose rows were not seen"),
-                    ));
-                }
-                self.end_of_xa(at).await
-            }
-        }
-    }
-
-    async fn end_of_xa(&mut self, at: u64) -> Result<()> {
-        if self.transaction.is_none() {
-            self.begin(Transaction::new(at));
-        }
-        self.commit().await
-    }
-
-    /// The rows before are prepared. Captured ones have halted the pipeline already.
-    pub(super) async fn xa_prepared(&mut self, prepare: &XaPrepare) -> Result<()> {
-        if !prepare.one_phase && self.prepared.len() < MAX_PREPARED {
-            self.prepared.insert(prepare.xid.to_string());
-        }
-        self.commit().await
     }
 
     /// TRUNCATE.

@@ -104,6 +104,12 @@ impl Tables {
         in_it.map(|(_, (name, _))| name.clone()).collect()
     }
 
+    /// Names of those that are captured.
+    pub fn captured(&self) -> Vec<TableName> {
+        let captured = self.states.values().filter(|(_, state)| matches!(state, State::Captured(_)));
+        captured.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Names of those that were given up.
     pub fn halted(&self) -> BTreeSet<TableName> {
         let halted = self.states.values().filter(|(_, state)| matches!(state, State::Halted));

@@ -145,6 +145,21 @@ impl Ledger for SqliteLedger {
         self.writer.run(move |c| write::set_property(c, &pipeline, &name, &value)).await
     }
 
+    async fn hold(&self, pipeline: &str, transaction: &str, part: u32, rows: Vec<u8>) -> Result<()> {
+        let (pipeline, transaction) = (pipeline.to_owned(), transaction.to_owned());
+        self.writer.run(move |c| write::hold(c, &pipeline, &transaction, part, &rows)).await
+    }
+
+    async fn held(&self, pipeline: &str, transaction: &str, part: u32) -> Result<Option<Vec<u8>>> {
+        let (pipeline, transaction) = (pipeline.to_owned(), transaction.to_owned());
+        self.read(move |c| read::held(c, &pipeline, &transaction, part)).await
+    }
+
+    async fn forget_held(&self, pipeline: &str, transaction: &str) -> Result<()> {
+        let (pipeline, transaction) = (pipeline.to_owned(), transaction.to_owned());
+        self.writer.run(move |c| write::forget_held(c, &pipeline, &transaction)).await
+    }
+
     async fn schemas(&self, pipeline: &str) -> Result<Vec<SchemaRecord>> {
         let pipeline = pipeline.to_owned();
         self.read(move |c| read::schemas(c, &pipeline)).await

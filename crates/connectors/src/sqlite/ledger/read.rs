@@ -85,6 +85,11 @@ pub fn property(c: &Connection, pipeline: &str, name: &str) -> Result<Option<Str
     c.prepare_cached(sql)?.query_row([pipeline, name], |r| r.get(0)).optional()
 }
 
+pub fn held(c: &Connection, pipeline: &str, transaction: &str, part: u32) -> Result<Option<Vec<u8>>> {
+    let sql = "SELECT rows FROM held_rows WHERE pipeline = ?1 AND transaction_ = ?2 AND part = ?3";
+    c.prepare_cached(sql)?.query_row(params![pipeline, transaction, part], |r| r.get(0)).optional()
+}
+
 pub fn schemas(c: &Connection, pipeline: &str) -> Result<Vec<SchemaRecord>> {
     let sql = "SELECT table_name, from_version, columns, detail FROM schema_history WHERE pipeline = ?1
                ORDER BY from_version, table_name";

@@ -5,7 +5,17 @@
 pub const APPLICATION: i32 = 0x5379_6e4c;
 
 /// `MIGRATIONS[n]` leads from layout `n` to layout `n + 1`.
-pub const MIGRATIONS: &[&str] = &[FIRST, SWEEPS];
+pub const MIGRATIONS: &[&str] = &[FIRST, SWEEPS, HELD_ROWS];
+
+const HELD_ROWS: &str = "
+CREATE TABLE held_rows (
+    pipeline     TEXT NOT NULL,
+    transaction_ TEXT NOT NULL,
+    part         INTEGER NOT NULL,
+    rows         BLOB NOT NULL,
+    PRIMARY KEY (pipeline, transaction_, part)
+) STRICT;
+";
 
 const SWEEPS: &str = "
 ALTER TABLE backfill ADD COLUMN sweep INTEGER;

@@ -113,6 +113,16 @@ pub fn begin_epoch(c: &Connection, pipeline: &str, epoch: u16, plans: &[Backfill
     Ok(())
 }
 
+pub fn hold(c: &Connection, pipeline: &str, transaction: &str, part: u32, rows: &[u8]) -> Result<()> {
+    let sql = "INSERT OR REPLACE INTO held_rows (pipeline, transaction_, part, rows) VALUES (?1, ?2, ?3, ?4)";
+    run(c, sql, params![pipeline, transaction, part, rows]).map(drop)
+}
+
+pub fn forget_held(c: &Connection, pipeline: &str, transaction: &str) -> Result<()> {
+    let sql = "DELETE FROM held_rows WHERE pipeline = ?1 AND transaction_ = ?2";
+    run(c, sql, params![pipeline, transaction]).map(drop)
+}
+
 pub fn set_paused(c: &Connection, pipeline: &str, paused: bool) -> Result<()> {
     seen(c, pipeline)?;
     run(c, "UPDATE pipeline SET paused = ?2 WHERE name = ?1", params![pipeline, paused]).map(drop)

@@ -95,6 +95,7 @@ impl Tap {
                         format!("{} altered to {} reread {reread}", schema.table, names.join(","))
                     }
                     TableEvent::Truncated { schema, .. } => format!("{} truncated", schema.table),
+                    TableEvent::Unseen { schema, .. } => format!("{} unseen", schema.table),
                     TableEvent::Dropped { table, .. } => format!("{table} dropped"),
                     TableEvent::Halted { table, error } => format!("{table} halted {}", error.code()),
                 });

@@ -1,0 +1,99 @@
+//! What the pipeline does when something happens to a table at the source: it is new, altered, emptied, gone, given up.
+//! How a backfill or a sweep is planned is `shared.rs`.
+
+use std::sync::Arc;
+
+use super::Shared;
+use crate::change::{Change, Operation, Origin, TableEvent};
+use crate::error::{Code, Error, Result};
+use crate::ledger::{TableRecord, TableState};
+use crate::route::{OnSchemaChange, Pattern, RouteSpec};
+use crate::schema::TableSchema;
+use crate::version::Version;
+
+impl Shared {
+    /// Something happened to a table at the source.
+    pub async fn table_event(&self, event: TableEvent, at: Version) -> Result<()> {
+        match event {
+            TableEvent::Appeared(schema) => self.appeared(&schema, at).await,
+            TableEvent::Altered { schema, reread } => match self.on_schema_change(&schema.name) {
+                OnSchemaChange::Reread if reread => {
+                    self.want_backfill(vec![schema.name.to_string()], Vec::new()).await.map(drop)
+                }
+                OnSchemaChange::Halt => {
+                    let text = format!("{}: its columns changed, and its route says halt", schema.name);
+                    self.halt_table_at(&schema.name, &Error::new(Code::MysqlSchema, text), at).await
+                }
+                OnSchemaChange::Reread | OnSchemaChange::Continue => Ok(()),
+            },
+            TableEvent::Truncated { schema, .. } => self.want_sweep(&schema.name, at).await,
+            TableEvent::Dropped { table, .. } => {
+                let record = TableRecord::new(TableState::Dropped);
+                self.tables.set(&table, record.clone());
+                self.ledger.set_table(&self.spec.name, &table, &record).await?;
+                match self.route_of(&table).is_some_and(|route| route.on_drop_delete) {
+                    true => self.want_sweep(&table, at).await,
+                    false => Ok(()),
+                }
+            }
+            TableEvent::Halted { table, error } => self.halt_table_at(&table, &error, at).await,
+            TableEvent::Unseen { schema, error } => self.unseen(&schema.name, &error, at).await,
+        }
+    }
+
+    /// A new table, or one of that name again: then what its targets hold is the old one's.
+    async fn appeared(&self, schema: &TableSchema, at: Version) -> Result<()> {
+        let dropped = self.was_dropped(&schema.name);
+        self.clear_table(&schema.name).await?;
+        if self.routes.sinks_of(schema).is_empty() {
+            return Ok(());
+        }
+        match (dropped, self.spec.source.backfill) {
+            (true, true) => self.want_healed(&schema.name, at).await.map(drop),
+            (true, false) => self.want_sweep(&schema.name, at).await,
+            (false, true) => self.want_backfill(vec![schema.name.to_string()], Vec::new()).await.map(drop),
+            (false, false) => Ok(()),
+        }
+    }
+
+    /// Rows changed that the source does not tell: all are read again from here on, and what is gone is swept. What is
+    /// being read already may have been read before.
+    async fn unseen(&self, table: &str, error: &Error, at: Version) -> Result<()> {
+        if !self.spec.source.backfill {
+            return self.halt_table_at(table, error, at).await;
+        }
+        tracing::warn!(pipeline = self.spec.name, table, "{error}: the table is read again");
+        self.end_backfills(table).await?;
+        self.want_healed(table, at).await.map(drop)
+    }
+
+    fn was_dropped(&self, table: &str) -> bool {
+        self.tables.get(table).is_some_and(|record| record.state == TableState::Dropped)
+    }
+
+    /// What targets that keep lines are told of an event after which a table has no rows.
+    pub fn emptied(&self, event: &TableEvent, at: Version) -> Option<Change> {
+        let (schema, origin) = match event {
+            TableEvent::Truncated { schema, origin } => (Arc::clone(schema), Arc::clone(origin)),
+            // With a backfill it is told as that begins.
+            TableEvent::Appeared(schema) if !self.spec.source.backfill && self.was_dropped(&schema.name) => {
+                (Arc::clone(schema), Origin::nobody())
+            }
+            TableEvent::Dropped { table, schema: Some(schema) } if self.route_of(table)?.on_drop_delete => {
+                (Arc::clone(schema), Origin::nobody())
+            }
+            _ => return None,
+        };
+        let told = self.routes.keeps_lines(&schema.name) && !self.tables.halted().contains(&*schema.name);
+        told.then(|| Change::of_table(schema, Operation::Truncate, at.previous(), origin))
+    }
+
+    fn route_of(&self, table: &str) -> Option<&RouteSpec> {
+        let takes = |route: &&RouteSpec| Pattern::parse(&route.table).is_ok_and(|p| p.matches(table, true));
+        self.spec.routes.iter().find(takes)
+    }
+
+    fn on_schema_change(&self, table: &str) -> OnSchemaChange {
+        self.route_of(table).map_or(OnSchemaChange::Continue, |route| route.on_schema_change)
+    }
+}
