@@ -14,7 +14,7 @@ def minimal(stage):
     stage.settle()
     for kind in ("MINIMAL", "FULL", "MINIMAL"):
         image(stage, kind)
-        stage.sql("UPDATE t SET n = n + 1", "INSERT IGNORE INTO t (id, n) VALUES (700, 1)", "UPDATE t SET id = 701 WHERE id = 700")
+        stage.sql("UPDATE t SET n = n + 1", "INSERT IGNORE INTO t (id, n) VALUES (700, 1)", "UPDATE IGNORE t SET id = 701 WHERE id = 700")
         stage.change(60)
         stage.settle()
 
@@ -75,4 +75,5 @@ def minimal_and_other_key(stage):
     stage.halts("SYN-1310", ends=5)
     image(stage, "FULL")
     stage.expect(("backfill", "pipeline.yaml", "--table", f"{stage.database}.t"), 0)
-    stage.require_equal()
+    # The checker tells lines apart by the primary key, which is not in theirs.
+    stage.require_equal(without="lake")

@@ -183,14 +183,15 @@ class Stage:
             raise Failed(f"status ended with {code}: {told}")
         return json.loads(shown)["pipelines"][0]
 
-    def require_equal(self):
+    def require_equal(self, without=None):
         name = self.database
         targets = [
             f"search={self.search}/{name}_{{table}}", f"hot={self.redis}?key={name}:{{table}}:{{key}}",
             f"shelf=sqlite-search:{self.folder}/search.db?index={name}_{{table}}", f"lake=file:{self.folder}/archive"]
         arguments = ["compare", "--source", self.source, "--table", f"{name}.*", "--absent-is-null"]
         for target in targets:
-            arguments += ["--target", target]
+            if without is None or not target.startswith(f"{without}="):
+                arguments += ["--target", target]
         done = subprocess.run([sys.executable, "-m", "checker", *arguments], capture_output=True, check=False)
         if done.returncode != 0:
             raise Failed(f"not equal:\n{done.stdout.decode()}{done.stderr.decode()}")
@@ -234,6 +235,12 @@ class Stage:
     def drop(self, source):
         connection = connect(source)
         with connection.cursor() as cursor:
+            # What a run before has left prepared would hold its tables for ever.
+            cursor.execute("XA RECOVER")
+            for *_, name in cursor.fetchall():
+                name = name.decode() if isinstance(name, bytes) else name
+                if name.startswith(self.database):
+                    cursor.execute(f"XA ROLLBACK '{name}'")
             cursor.execute(f"DROP DATABASE IF EXISTS {quote_name(self.database)}")
         connection.close()
 

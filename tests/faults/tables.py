@@ -1,6 +1,6 @@
 """What DDL does to captured tables, while Syncline runs and while it does not."""
 
-from .catalogue import fault, halts
+from .catalogue import SPARES, fault, halts
 
 HEAL = "syncline backfill FILE --table TABLE"
 
@@ -134,6 +134,13 @@ def key_type(stage):
     stage.halts("SYN-1309", ends=5)
     stage.expect(("backfill", "pipeline.yaml", "--table", f"{stage.database}.t"), 0)
     stage.require_equal()
+
+
+@fault("DDL", "A table is dropped and made again, and then nothing happens at all", servers=SPARES)
+def made_again(stage):
+    stage.settle()
+    stage.sql("DROP TABLE t", "CREATE TABLE t (id INT PRIMARY KEY, n INT, name VARCHAR(40), at DATETIME(3))")
+    stage.settle()
 
 
 @fault("Changes the stream does not carry", "A change is logged as a statement", halts("SYN-1311", HEAL))

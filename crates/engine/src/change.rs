@@ -158,7 +158,8 @@ pub enum TableEvent {
     Truncated { schema: Arc<TableSchema>, origin: Arc<Origin> },
     /// The table is gone, or has left by its new name. Its columns as they were, if it was captured to the end.
     Dropped { table: Arc<str>, schema: Option<Arc<TableSchema>> },
-    /// Rows of the table changed before here, and which ones is not told. `error`: why.
+    /// Rows of the table changed before here, and which ones is not told. `error`: why. Its position is told with it, not
+    /// before.
     Unseen { schema: Arc<TableSchema>, error: Error },
     /// The source cannot give this table's changes any more; the others flow on.
     Halted { table: Arc<str>, error: Error },

@@ -41,7 +41,8 @@ impl Shared {
         }
     }
 
-    /// A new table, or one of that name again: then what its targets hold is the old one's.
+    /// A new table, or one of that name again: then what its targets hold is the old one's, of versions below this
+    /// position's. What is read from here on may have that very version, if nothing else happens.
     async fn appeared(&self, schema: &TableSchema, at: Version) -> Result<()> {
         let dropped = self.was_dropped(&schema.name);
         self.clear_table(&schema.name).await?;
@@ -49,22 +50,22 @@ impl Shared {
             return Ok(());
         }
         match (dropped, self.spec.source.backfill) {
-            (true, true) => self.want_healed(&schema.name, at).await.map(drop),
-            (true, false) => self.want_sweep(&schema.name, at).await,
+            (true, true) => self.want_healed(&schema.name, at.previous()).await.map(drop),
+            (true, false) => self.want_sweep(&schema.name, at.previous()).await,
             (false, true) => self.want_backfill(vec![schema.name.to_string()], Vec::new()).await.map(drop),
             (false, false) => Ok(()),
         }
     }
 
-    /// Rows changed that the source does not tell: all are read again from here on, and what is gone is swept. What is
-    /// being read already may have been read before.
+    /// Rows changed that the source does not tell: all are read again from this position on, and what is gone is swept.
+    /// What is being read already may have been read before.
     async fn unseen(&self, table: &str, error: &Error, at: Version) -> Result<()> {
         if !self.spec.source.backfill {
             return self.halt_table_at(table, error, at).await;
         }
         tracing::warn!(pipeline = self.spec.name, table, "{error}: the table is read again");
         self.end_backfills(table).await?;
-        self.want_healed(table, at).await.map(drop)
+        self.want_healed(table, at.previous()).await.map(drop)
     }
 
     fn was_dropped(&self, table: &str) -> bool {

@@ -28,6 +28,8 @@ pub struct Completion {
 
 /// A primary key's values, in its order.
 type Key = Vec<OwnedValue>;
+/// The index of a change in its batch, and its row's key.
+type Wanted = (usize, Key);
 /// Rows by key; `None` if the table is gone, and all its rows with it.
 type Found = Option<HashMap<Bytes, RowImage>>;
 
@@ -37,7 +39,7 @@ impl Follow {
         if !self.completion.is_due {
             return Ok(());
         }
-        let mut partial: BTreeMap<u64, (Arc<TableSchema>, Vec<(usize, Key)>)> = BTreeMap::new();
+        let mut partial: BTreeMap<u64, (Arc<TableSchema>, Vec<Wanted>)> = BTreeMap::new();
         for (index, change) in batch.changes.iter().enumerate() {
             if change.after.as_ref().is_some_and(RowImage::is_partial) {
                 let of_schema = partial

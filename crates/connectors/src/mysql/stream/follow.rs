@@ -230,6 +230,17 @@ impl Follow {
 
     /// The open transaction ends here, committed.
     pub(super) async fn commit(&mut self) -> Result<()> {
+        self.close_transaction().await?;
+        if std::mem::take(&mut self.out.in_pieces) || self.builder.full() {
+            self.flush().await?;
+        } else if self.builder.is_empty() && self.out.at.elapsed() > POSITION_EVERY {
+            self.tell_position(false).await?;
+        }
+        Ok(())
+    }
+
+    /// The same, and nobody is told yet.
+    pub(super) async fn close_transaction(&mut self) -> Result<()> {
         if let Some(transaction) = self.transaction.take() {
             self.last_commit = transaction.commit_millis.or(self.last_commit);
             if let Some(gtid) = &transaction.gtid {
@@ -237,13 +248,7 @@ impl Follow {
             }
         }
         self.builder.commit();
-        self.settle().await?;
-        if std::mem::take(&mut self.out.in_pieces) || self.builder.full() {
-            self.flush().await?;
-        } else if self.builder.is_empty() && self.out.at.elapsed() > POSITION_EVERY {
-            self.tell_position(false).await?;
-        }
-        Ok(())
+        self.settle().await
     }
 
     /// Everything up to here is whole.

@@ -38,18 +38,15 @@ impl Follow {
             }
             Xa::Commit { xid, .. } => {
                 let here = self.spot(at);
-                let Some(known) = self.prepared.find(&xid, here) else {
-                    self.end_of_xa(at).await?;
-                    return self.unseen(self.tables.captured(), &xid).await;
-                };
                 if self.transaction.is_none() {
                     self.begin(Transaction::new(at));
                 }
+                let Some(known) = self.prepared.find(&xid, here) else {
+                    return self.unseen(&xid).await;
+                };
                 self.let_go(header, &known, at).await?;
                 self.prepared.end(known.at, here);
-                self.end_of_xa(at).await?;
-                let over = known.passed_over.iter().map(|(database, table)| TableName::new(database, table));
-                self.unseen(over.collect(), &xid).await
+                self.commit().await
             }
         }
     }
@@ -127,21 +124,34 @@ impl Follow {
                 self.let_one_go(header, row, at).await?;
             }
         }
+        for (database, table) in &known.passed_over {
+            let name = TableName::new(database, table);
+            if self.tables.known(&name).is_some() {
+                let what = format!(
+                    "{name}: XA COMMIT {} of rows that were prepared before it was captured",
+                    known.xid
+                );
+                self.halt_table(&name, Error::new(Code::MysqlXa, what), at).await?;
+            }
+        }
         Ok(())
     }
 
-    /// A transaction that is committed now may have changed these tables before they were captured. Whoever reads them from
-    /// here on sees its rows.
-    async fn unseen(&mut self, tables: Vec<TableName>, xid: &str) -> Result<()> {
-        for name in tables {
+    /// The transaction that is committed here may have changed any table, before the stream began. Whoever reads them from
+    /// its end on sees its rows; so nobody is told of that end before he is told this.
+    async fn unseen(&mut self, xid: &str) -> Result<()> {
+        if self.builder.has_whole() {
+            self.flush().await?;
+        }
+        self.close_transaction().await?;
+        for name in self.tables.captured() {
             let Some(schema) = self.tables.known(&name).map(|known| Arc::clone(&known.schema)) else {
                 continue;
             };
-            let what =
-                format!("{name}: XA COMMIT {xid} of rows that were prepared before they were captured");
+            let what = format!("{name}: XA COMMIT {xid} of rows that were prepared before the stream began");
             self.tell(TableEvent::Unseen { schema, error: Error::new(Code::MysqlXa, what) }).await?;
         }
-        Ok(())
+        self.tell_position(false).await
     }
 
     async fn let_one_go(&mut self, header: &EventHeader, row: HeldRow, at: u64) -> Result<()> {
