@@ -28,9 +28,8 @@ IN_BACKFILL = ("window", "backfill", "bulk", "checkpoint")
 IN_STREAM = ("drain", "checkpoint", "bulk")
 # A process that keeps five targets under its default memory budget and grows beyond this has a leak.
 PEAK_MIB = 256
-# How long a sink is gone at least, how long the process may take to start, and what may be added after that: what waits
-# for the sink, up to the memory budget.
-OUTAGE = 20
+# How long the process may take to start while a sink is gone, and what may be added after that: what waits for the sink, up
+# to the memory budget.
 STARTING = 5
 GROWTH_MIB = 32
 POISONED = tuple(range(900_000_001, 900_000_006))
@@ -129,7 +128,7 @@ class Scenario:
         self.service("kill", name)
         time.sleep(STARTING)
         before = life.memory_kib()
-        time.sleep(OUTAGE - STARTING)
+        time.sleep(self.options.outage - STARTING)
         grown = (life.memory_kib() - before) // 1024
         self.service("start", name)
         gone = time.monotonic() - began
@@ -236,6 +235,7 @@ def main():
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--server", action="append", help="default: mariadb and mysql")
     parser.add_argument("--rate", type=float, default=300, help="rows per second that the writer changes")
+    parser.add_argument("--outage", type=float, default=20, help="seconds that each sink is gone at least")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--patience", type=float, default=900, help="seconds that --until-current may take")
     parser.add_argument("--folder", default="target/acceptance")

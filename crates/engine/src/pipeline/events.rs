@@ -28,7 +28,7 @@ impl Shared {
             },
             TableEvent::Truncated { schema, .. } => self.want_sweep(&schema.name, at).await,
             TableEvent::Dropped { table, .. } => {
-                let record = TableRecord::new(TableState::Dropped);
+                let record = TableRecord { at, ..TableRecord::new(TableState::Dropped) };
                 self.tables.set(&table, record.clone());
                 self.ledger.set_table(&self.spec.name, &table, &record).await?;
                 match self.route_of(&table).is_some_and(|route| route.on_drop_delete) {
@@ -41,20 +41,28 @@ impl Shared {
         }
     }
 
-    /// A new table, or one of that name again: then what its targets hold is the old one's, of versions below this
-    /// position's. What is read from here on may have that very version, if nothing else happens.
+    /// A new table, or one of that name again: then what its targets hold is the old one's.
     async fn appeared(&self, schema: &TableSchema, at: Version) -> Result<()> {
-        let dropped = self.was_dropped(&schema.name);
+        let below = self.held_below(&schema.name, at);
         self.clear_table(&schema.name).await?;
         if self.routes.sinks_of(schema).is_empty() {
             return Ok(());
         }
-        match (dropped, self.spec.source.backfill) {
-            (true, true) => self.want_healed(&schema.name, at.previous()).await.map(drop),
-            (true, false) => self.want_sweep(&schema.name, at.previous()).await,
-            (false, true) => self.want_backfill(vec![schema.name.to_string()], Vec::new()).await.map(drop),
-            (false, false) => Ok(()),
+        match (below, self.spec.source.backfill) {
+            (Some(below), true) => self.want_healed(&schema.name, below).await.map(drop),
+            (Some(below), false) => self.want_sweep(&schema.name, below).await,
+            (None, true) => self.want_backfill(vec![schema.name.to_string()], Vec::new()).await.map(drop),
+            (None, false) => Ok(()),
         }
+    }
+
+    /// Below which version targets hold an older table of the name, or one that was given up. That is this event's own
+    /// position, since what is read from here on may have that very version if nothing else happens; but where the old table
+    /// was there until now, its rows may have it, too.
+    fn held_below(&self, table: &str, at: Version) -> Option<Version> {
+        let record = self.tables.get(table)?;
+        let old = matches!(record.state, TableState::Dropped | TableState::Halted);
+        old.then(|| if record.at == at { at } else { at.previous() })
     }
 
     /// Rows changed that the source does not tell: all are read again from this position on, and what is gone is swept.
@@ -68,16 +76,14 @@ impl Shared {
         self.want_healed(table, at.previous()).await.map(drop)
     }
 
-    fn was_dropped(&self, table: &str) -> bool {
-        self.tables.get(table).is_some_and(|record| record.state == TableState::Dropped)
-    }
-
     /// What targets that keep lines are told of an event after which a table has no rows.
     pub fn emptied(&self, event: &TableEvent, at: Version) -> Option<Change> {
         let (schema, origin) = match event {
             TableEvent::Truncated { schema, origin } => (Arc::clone(schema), Arc::clone(origin)),
             // With a backfill it is told as that begins.
-            TableEvent::Appeared(schema) if !self.spec.source.backfill && self.was_dropped(&schema.name) => {
+            TableEvent::Appeared(schema)
+                if !self.spec.source.backfill && self.held_below(&schema.name, at).is_some() =>
+            {
                 (Arc::clone(schema), Origin::nobody())
             }
             TableEvent::Dropped { table, schema: Some(schema) } if self.route_of(table)?.on_drop_delete => {
@@ -85,7 +91,9 @@ impl Shared {
             }
             _ => return None,
         };
-        let told = self.routes.keeps_lines(&schema.name) && !self.tables.halted().contains(&*schema.name);
+        let appears = matches!(event, TableEvent::Appeared(_));
+        let told = self.routes.keeps_lines(&schema.name)
+            && (appears || !self.tables.halted().contains(&*schema.name));
         told.then(|| Change::of_table(schema, Operation::Truncate, at.previous(), origin))
     }
 

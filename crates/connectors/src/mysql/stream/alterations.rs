@@ -114,7 +114,10 @@ impl Follow {
         self.history.add(name, self.version(at), Columns::Known(known.clone())).await?;
         let schema = std::sync::Arc::clone(&known.schema);
         self.tables.set(name, Some(State::Captured(known)));
-        self.tell(TableEvent::Appeared(schema)).await
+        self.tell(TableEvent::Appeared(schema)).await?;
+        // One of that name may have been given up.
+        self.context.is_back(name);
+        Ok(())
     }
 
     /// A table that the patterns name and that is not known: it joins where the catalog is read, and its rows are read
