@@ -87,9 +87,10 @@ impl MysqlReader {
         let Some(detail) = self.pool.now(&mut session, name).await? else { return Ok(None) };
         let schema = detail.schema(name);
         let place = |column: &&str| schema.columns.iter().position(|c| *c.name == **column);
-        let lost =
-            || Error::new(Code::MysqlPartialImage, format!("{name}: its primary key was changed since"));
-        let key: Vec<usize> = columns.iter().map(|c| place(c).ok_or_else(lost)).collect::<Result<_>>()?;
+        let named: Option<Vec<usize>> = columns.iter().map(place).collect();
+        // A key that has other names now has the same values; one of other columns is another key, and its table halts.
+        let same = || Some(schema.primary_key.clone()).filter(|key| key.len() == columns.len());
+        let Some(key) = named.or_else(same) else { return Ok(None) };
         let rows = self.rows(&mut session, &schema, &detail, &key, &keys, seen).await?;
         self.pool.give(session);
         Ok(Some(rows))

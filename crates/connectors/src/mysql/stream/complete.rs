@@ -11,7 +11,7 @@ use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::packed;
 use syncline_engine::position::Position;
 use syncline_engine::row::RowImage;
-use syncline_engine::schema::TableSchema;
+use syncline_engine::schema::{Column, TableSchema};
 use syncline_engine::value::OwnedValue;
 
 use super::follow::Follow;
@@ -120,9 +120,16 @@ fn complete_one(change: &mut Change, image: Option<&RowImage>) {
     change.after = Some(image.clone());
 }
 
-/// For each column of a schema, which one of another it is, by name.
+/// For each column of a schema, which one of another it is: by name, and a key's by its place in the key.
 fn places(from: &TableSchema, to: &TableSchema) -> Vec<Option<usize>> {
-    to.columns.iter().map(|column| from.columns.iter().position(|c| c.name == column.name)).collect()
+    let named = |column: &Column| from.columns.iter().position(|c| c.name == column.name);
+    let mut places: Vec<Option<usize>> = to.columns.iter().map(named).collect();
+    if from.primary_key.len() == to.primary_key.len() {
+        for (old, new) in to.primary_key.iter().zip(&from.primary_key) {
+            places[*old] = places[*old].or(Some(*new));
+        }
+    }
+    places
 }
 
 /// A row of the table as it is now, as one of the table as it was: columns added since are left out.
@@ -137,4 +144,28 @@ fn rearranged(row: &RowImage, places: &[Option<usize>]) -> Result<RowImage> {
         }
     }
     Ok(packed::image(writer.finish()))
+}
+
+#[cfg(test)]
+mod tests {
+    use syncline_engine::schema::ColumnKind;
+    use syncline_engine::value::Value;
+
+    use super::*;
+
+    fn schema(names: &[&str], key: usize) -> TableSchema {
+        let column = |name: &&str| Column { name: (*name).into(), kind: ColumnKind::Any, nullable: true };
+        TableSchema::new("shop", "cases", names.iter().map(column).collect(), vec![key])
+    }
+
+    #[test]
+    fn a_row_of_the_present_becomes_one_of_the_past() {
+        let (past, present) = (schema(&["id", "a", "b"], 0), schema(&["new", "b", "number"], 2));
+        let mut writer = packed::Writer::new();
+        [1, 2, 3].into_iter().for_each(|n| writer.push(Value::Int(n)));
+        let row = packed::image(writer.finish());
+        let rearranged = rearranged(&row, &places(&present, &past)).unwrap();
+        let values = rearranged.columns(&[0, 1, 2]).unwrap();
+        assert_eq!(values, [Some(OwnedValue::Int(3)), None, Some(OwnedValue::Int(2))]);
+    }
 }
