@@ -10,18 +10,27 @@ MARIADB_FULL_OPTIONS=("${FULL_OPTIONS[@]}" --gtid-strict-mode=ON --gtid-domain-i
 MYSQL_NOGTID_OPTIONS=(--gtid-mode=OFF --enforce-gtid-consistency=OFF)
 MYSQL_GTID_OPTIONS=("${FULL_OPTIONS[@]}" --gtid-mode=ON --enforce-gtid-consistency=ON)
 
+# fresh_data NAME COMMAND...: fills run/NAME/data once; a folder that was filled only halfway is not taken for data.
+# A starting server removes the temporary tables it finds in its tmpdir, other servers' too: each has a tmpdir of its own.
+fresh_data() {
+  local dir=$ROOT/run/$1
+  shift
+  mkdir -p "$dir/tmp"
+  [ ! -d "$dir/data" ] || return 0
+  rm -rf "$dir/data.part"
+  "$@" >"$dir/init.log" 2>&1 || { grep -i -m 5 error "$dir/init.log" >&2; return 1; }
+  mv "$dir/data.part" "$dir/data"
+}
+
 install_mariadb() { apt_install mariadb-server mariadb-client; }
 
 start_mariadb() { # NAME PORT OPTION...
   local name=$1 port=$2 dir=$ROOT/run/$1
   shift 2
-  mkdir -p "$dir"
-  if [ ! -d "$dir/data/mysql" ]; then
-    mariadb-install-db --no-defaults --user=root --datadir="$dir/data" --auth-root-authentication-method=normal --skip-test-db \
-      >"$dir/init.log" 2>&1 || { tail -n 5 "$dir/init.log" >&2; return 1; }
-  fi
-  launch "$name" /usr/sbin/mariadbd --no-defaults --user=root --datadir="$dir/data" --port="$port" --socket="$dir/sock" \
-    --pid-file="$dir/server.pid" --server-id="$port" --log-bin=bin --binlog-format=ROW "${COMMON_OPTIONS[@]}" "$@"
+  fresh_data "$name" mariadb-install-db --no-defaults --user=root --datadir="$dir/data.part" --tmpdir="$dir/tmp" \
+    --auth-root-authentication-method=normal --skip-test-db || return 1
+  launch "$name" /usr/sbin/mariadbd --no-defaults --user=root --datadir="$dir/data" --tmpdir="$dir/tmp" --port="$port" \
+    --socket="$dir/sock" --pid-file="$dir/server.pid" --server-id="$port" --log-bin=bin --binlog-format=ROW "${COMMON_OPTIONS[@]}" "$@"
   ready "$name" 90 mariadb --no-defaults -h127.0.0.1 -P"$port" -uroot -e 'select 1'
 }
 
@@ -38,14 +47,11 @@ mysql_program() {
 start_mysql() { # NAME PORT OPTION...
   local name=$1 port=$2 dir=$ROOT/run/$1 root=$ROOT/opt/mysql COMMAND
   shift 2
-  mkdir -p "$dir"
   suite_command "$root" /usr/sbin/mysqld
-  COMMAND+=(--no-defaults --user=root --basedir="$root/usr" --datadir="$dir/data" --lc-messages-dir="$root/usr/share/mysql"
+  COMMAND+=(--no-defaults --user=root --basedir="$root/usr" --lc-messages-dir="$root/usr/share/mysql" --tmpdir="$dir/tmp"
     --plugin-dir="$root/usr/lib/mysql/plugin" --secure-file-priv=)
-  if [ ! -d "$dir/data/mysql" ]; then
-    "${COMMAND[@]}" --initialize-insecure >"$dir/init.log" 2>&1 || { tail -n 5 "$dir/init.log" >&2; return 1; }
-  fi
-  launch "$name" "${COMMAND[@]}" --port="$port" --mysqlx=OFF --socket="$dir/sock" --pid-file="$dir/server.pid" \
+  fresh_data "$name" "${COMMAND[@]}" --datadir="$dir/data.part" --initialize-insecure || return 1
+  launch "$name" "${COMMAND[@]}" --datadir="$dir/data" --port="$port" --mysqlx=OFF --socket="$dir/sock" --pid-file="$dir/server.pid" \
     --server-id="$port" --log-bin=bin "${COMMON_OPTIONS[@]}" "$@"
   ready "$name" 90 mysql_program mysql --no-defaults -h127.0.0.1 -P"$port" -uroot -e 'select 1'
 }
@@ -67,14 +73,15 @@ install_mysql56_now() {
   chmod +x "$dir/package/server/mysqld"
 }
 
+# The package brings a data folder; without its identity file the server draws a new one.
+copy_data56() { cp -r "$1" "$2" && rm -f "$2/auto.cnf"; }
+
 start_mysql56() { # NAME PORT OPTION...
   local name=$1 port=$2 dir=$ROOT/run/$1 base=$ROOT/opt/mysql56/package/server
   shift 2
-  mkdir -p "$dir"
-  # The package brings a data folder; without its identity file the server draws a new one.
-  [ -d "$dir/data" ] || { cp -r "$base/data/mysql" "$dir/data" && rm -f "$dir/data/auto.cnf"; }
+  fresh_data "$name" copy_data56 "$base/data/mysql" "$dir/data.part" || return 1
   launch "$name" env LD_LIBRARY_PATH="$base" "$base/mysqld" --no-defaults --user=root --basedir="$base" \
-    --lc-messages-dir="$base/share" --datadir="$dir/data" --port="$port" --socket="$dir/sock" --pid-file="$dir/server.pid" \
-    --server-id="$port" --log-bin=bin --binlog-format=ROW "${COMMON_OPTIONS[@]}" "$@"
+    --lc-messages-dir="$base/share" --datadir="$dir/data" --tmpdir="$dir/tmp" --port="$port" --socket="$dir/sock" \
+    --pid-file="$dir/server.pid" --server-id="$port" --log-bin=bin --binlog-format=ROW "${COMMON_OPTIONS[@]}" "$@"
   ready "$name" 60 mariadb --no-defaults -h127.0.0.1 -P"$port" -uroot -e 'select 1'
 }
