@@ -199,7 +199,6 @@ def mix(stage):
         raise
 
 
-def wanted(first, many):
+def wanted(seeds):
     """Seeds take turns on the servers."""
-    seeds = range(first, first + many)
     return [(Fault("", "", "", SERVERS, mix), SERVERS[seed % len(SERVERS)], seed) for seed in seeds]

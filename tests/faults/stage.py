@@ -29,7 +29,7 @@ connections:
   lake: file:./archive
 pipelines:
   {database}:
-    source: {{ connection: shop, tables: ["{database}.*"] }}
+    source: {{ connection: shop, tables: ["{database}.*"]{reading} }}
     routes:
       - table: "{database}.*"
 {options}        to:
@@ -65,13 +65,13 @@ class Stage:
         self.sessions = []
         self.fill()
 
-    def configure(self, *servers, options=""):
-        """Writes the pipeline file: from which servers, and lines of the route."""
+    def configure(self, *servers, options="", reading=""):
+        """Writes the pipeline file: from which servers, lines of the route, members of the source."""
         hosts = ",".join(url_of(server).split("@")[1] for server in servers)
         with open(os.path.join(self.folder, "pipeline.yaml"), "w", encoding="utf-8") as file:
             file.write(PIPELINE.format(
                 source=f"mysql://root@{hosts}", database=self.database, redis=self.redis,
-                search=self.search.replace("http://", "opensearch://"),
+                search=self.search.replace("http://", "opensearch://"), reading=reading and f", {reading}",
                 options="".join(f"        {line}\n" for line in options.splitlines())))
 
     def fill(self):

@@ -1,5 +1,7 @@
 """What DDL does to captured tables, while Syncline runs and while it does not."""
 
+import time
+
 from .catalogue import SPARES, fault, halts
 
 HEAL = "syncline backfill FILE --table TABLE"
@@ -33,6 +35,18 @@ def add_column(stage):
 def drop_column(stage):
     both_ways(stage, "ALTER TABLE u DROP COLUMN at, ADD COLUMN at DATETIME(3)", "ALTER TABLE t ADD COLUMN gone INT DEFAULT 1")
     lagging(stage, "UPDATE t SET gone = 2 WHERE id < 40", "ALTER TABLE t DROP COLUMN gone")
+
+
+@fault("DDL", "A column is dropped while the table is still read again because of another")
+def drop_column_again(stage):
+    stage.sql("ALTER TABLE t ADD COLUMN first INT DEFAULT 1, ADD COLUMN second INT DEFAULT 1")
+    stage.configure(stage.server, reading="chunk_rows: 10, chunk_workers: 1, max_rows_per_second: 20")
+    stage.settle()
+    with stage.running():
+        stage.sql("ALTER TABLE t DROP COLUMN first")
+        time.sleep(1)
+        stage.sql("ALTER TABLE t DROP COLUMN second")
+    stage.settle()
 
 
 @fault("DDL", "A column is renamed")

@@ -18,7 +18,9 @@ impl Shared {
             TableEvent::Appeared(schema) => self.appeared(&schema, at).await,
             TableEvent::Altered { schema, reread } => match self.on_schema_change(&schema.name) {
                 OnSchemaChange::Reread if reread => {
-                    self.want_backfill(vec![schema.name.to_string()], Vec::new()).await.map(drop)
+                    // What was read before has the old columns.
+                    self.end_backfills(&schema.name).await?;
+                    self.want_reread(&schema.name).await
                 }
                 OnSchemaChange::Halt => {
                     let text = format!("{}: its columns changed, and its route says halt", schema.name);

@@ -239,6 +239,13 @@ impl Shared {
         Ok(run)
     }
 
+    /// All rows of the table are read, whatever is being read already, for every sink.
+    pub(super) async fn want_reread(&self, table: &str) -> Result<()> {
+        let (last, _) = self.ledger.backfills(&self.spec.name).await?;
+        let sinks = self.names[1..].to_vec();
+        self.plan(BackfillTable { sinks, ..BackfillTable::new(last + 1, table.to_owned()) }).await
+    }
+
     /// A halted table is captured again: all of it is read, for every sink, and what has no row any more is deleted.
     /// What was read of it before the gap counts for nothing.
     pub async fn want_healing(&self, table: &str) -> Result<i64> {
