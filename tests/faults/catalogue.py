@@ -6,6 +6,9 @@ from typing import Callable
 # Servers of their own: a fault may take their whole binlog away, or them. Each has another one (`-2`).
 SPARES = ("mariadb-spare", "mysql-spare")
 EQUAL = "ends equal"
+# In the order of the document.
+PARTS = (
+    "Identity and history", "Transactions", "Partial images", "Changes the stream does not carry", "DDL", "Keys", "Targets", "Ledger")
 
 
 def halts(code, command):

@@ -52,7 +52,7 @@ class Stage:
         self.server, self.dice = server, random.Random(seed)
         self.source, self.search = url_of(server), url_of("opensearch")
         # A database of its own, since it is searched again and again for keys.
-        self.redis = url_of("redis") + "/1"
+        self.redis = self.checked_redis = url_of("redis") + "/1"
         self.services = os.path.join(needed("SYNCLINE_TEST_SERVICES"), "services.sh")
         self.database = f"fault_{name}_{server.replace('-', '_')}"[:60]
         self.binary = os.path.abspath(os.environ.get("SYNCLINE_BIN", "target/release/syncline"))
@@ -64,6 +64,11 @@ class Stage:
         self.connection = connect(self.source)
         self.sessions = []
         self.fill()
+
+    def use_redis(self, url, checked=None):
+        """Another Redis as target; `checked`: where the checker finds it, if not there."""
+        self.redis, self.checked_redis = url, checked or url
+        self.configure(self.server)
 
     def configure(self, *servers, options="", reading=""):
         """Writes the pipeline file: from which servers, lines of the route, members of the source."""
@@ -186,7 +191,7 @@ class Stage:
     def require_equal(self, without=None):
         name = self.database
         targets = [
-            f"search={self.search}/{name}_{{table}}", f"hot={self.redis}?key={name}:{{table}}:{{key}}",
+            f"search={self.search}/{name}_{{table}}", f"hot={self.checked_redis}?key={name}:{{table}}:{{key}}",
             f"shelf=sqlite-search:{self.folder}/search.db?index={name}_{{table}}", f"lake=file:{self.folder}/archive"]
         arguments = ["compare", "--source", self.source, "--table", f"{name}.*", "--absent-is-null"]
         for target in targets:
@@ -201,9 +206,13 @@ class Stage:
 
     def block_index(self, table, blocked, block="read_only_allow_delete"):
         """The block of the flood stage is taken away by the server itself, sooner or later; `write` stays."""
-        settings = json.dumps({f"index.blocks.{block}": blocked or None}).encode()
-        urllib.request.urlopen(urllib.request.Request(
-            f"{self.search}/{self.database}_{table}-000001/_settings", settings, {"Content-Type": "application/json"}, method="PUT"))
+        settings = {f"index.blocks.{block}": blocked or None}
+        self.search_request("PUT", f"/{self.database}_{table}-000001/_settings", settings)
+
+    def search_request(self, method, path, body=None):
+        body = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        urllib.request.urlopen(urllib.request.Request(f"{self.search}{path}", body, headers, method=method))
 
     def close_archive(self, closed):
         """A file in the place of the folder: the superuser may write into any folder."""
@@ -225,9 +234,9 @@ class Stage:
 
     def forget(self):
         self.drop(self.source)
-        urllib.request.urlopen(urllib.request.Request(
-            f"{self.search}/{self.database}_*?ignore_unavailable=true&expand_wildcards=all", method="DELETE"))
-        client = redis.Redis.from_url(self.redis)
+        self.search_request("DELETE", f"/{self.database}_*?ignore_unavailable=true&expand_wildcards=all")
+        # One of a fault's own is gone by now.
+        client = redis.Redis.from_url(url_of("redis") + "/1")
         for pattern in (f"{self.database}:*", f"syncline:*{self.database}*"):
             for key in client.scan_iter(pattern, count=5000):
                 client.delete(key)

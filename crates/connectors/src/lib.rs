@@ -18,5 +18,7 @@ pub mod search;
 pub mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(any(feature = "archive", feature = "redis", feature = "sqlite"))]
+mod token;
 #[cfg(feature = "webhook")]
 pub mod webhook;

@@ -157,7 +157,7 @@ pub fn sink(
             Ok(Arc::new(crate::redis::sink(connection, pipeline)?))
         }
         #[cfg(feature = "sqlite")]
-        "sqlite" => Ok(Arc::new(crate::sqlite::sink::SqliteSink::new(connection, kinds)?)),
+        "sqlite" => Ok(Arc::new(crate::sqlite::sink::SqliteSink::new(connection, &pipeline.name, kinds)?)),
         #[cfg(feature = "webhook")]
         "http" | "https" => Ok(Arc::new(crate::webhook::sink(connection, pipeline)?)),
         _ => Err(no_sink(connection)),
@@ -199,7 +199,7 @@ pub async fn search(
         }
         #[cfg(feature = "sqlite")]
         "sqlite" => {
-            let sink = crate::sqlite::sink::SqliteSink::new(connection, &[TargetKind::Search])?;
+            let sink = crate::sqlite::sink::SqliteSink::new(connection, "", &[TargetKind::Search])?;
             let hits = sink.search(index, query, limit).await?.into_iter();
             Ok(hits.map(|h| Hit { id: h.id, score: Some(h.score), document: h.document }).collect())
         }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::mark::Marks;
 use crate::position::StoredPosition;
 use crate::schema::TableSchema;
 use crate::source::Bound;
@@ -113,6 +114,8 @@ pub struct Commit {
     pub settled: Vec<i64>,
     /// Dead letters that were applied after all: removed.
     pub redriven: Vec<i64>,
+    /// What sinks remember of the pipeline by now.
+    pub marks: Vec<(String, Marks)>,
 }
 
 /// What the ledger knows of a pipeline.
@@ -126,6 +129,8 @@ pub struct PipelineRecord {
     pub counts: BTreeMap<CountKey, Counts>,
     /// Table states other than `ok`.
     pub tables: BTreeMap<String, TableRecord>,
+    /// What each sink was last known to remember.
+    pub marks: BTreeMap<String, Marks>,
     /// Whether somebody paused it.
     pub paused: bool,
 }
@@ -263,6 +268,9 @@ pub trait Ledger: Send + Sync {
     /// Sets or (with state `Ok`) clears a table's state.
     async fn set_table(&self, pipeline: &str, table: &str, record: &TableRecord) -> Result<()>;
 
+    /// What a sink remembers of the pipeline (replaces what was kept of it).
+    async fn set_marks(&self, pipeline: &str, sink: &str, marks: &Marks) -> Result<()>;
+
     /// A small named value of a pipeline (server id drawn once, last verification).
     async fn property(&self, pipeline: &str, name: &str) -> Result<Option<String>>;
     /// Sets it.
@@ -342,5 +350,6 @@ impl Commit {
             && self.settled.is_empty()
             && self.parked.is_empty()
             && self.redriven.is_empty()
+            && self.marks.is_empty()
     }
 }

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod error;
 pub mod json;
 pub mod ledger;
+pub mod mark;
 pub mod packed;
 pub mod pipeline;
 pub mod position;

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::change::{CaptureBatch, Change};
 use crate::error::{Error, Result};
+use crate::mark::Marks;
 use crate::route::{Scope, TargetPlan};
 use crate::schema::TableSchema;
 use crate::version::Version;
@@ -135,6 +136,18 @@ pub trait Sink: Send + Sync {
     /// Every finding about the target and its set-up (version, policy, space, analyzers) as it is now, with the observed
     /// value and the exact fix; for `check` only, changes nothing. Empty when all is well.
     async fn check(&self) -> Result<Vec<Error>>;
+
+    /// What the target remembers of this pipeline now: the marks of these parts, as far as they are there, and of those
+    /// that its targets have beside them. Changes nothing, and is called before the first `apply`. `Err` if not all of it
+    /// can be seen. Targets that keep nothing have none.
+    async fn marks(&self, _known: &Marks) -> Result<Marks> {
+        Ok(Marks::default())
+    }
+
+    /// The marks of parts that acknowledged writes have shown so far, without asking the target.
+    fn acknowledged(&self) -> Marks {
+        Marks::default()
+    }
 
     /// Makes everything that was answered `Applied` durable and releases what is held; called at a clean stop.
     async fn close(&self) -> Result<()>;

@@ -39,6 +39,11 @@ impl Version {
         Version::new(epoch, number >> OFFSET_BITS, number & MAX_OFFSET)
     }
 
+    /// Above all versions of earlier epochs and one that says so in this one, below all that a source gives in this one.
+    pub fn first_of(epoch: u16) -> Version {
+        Version::new(epoch, 0, 1)
+    }
+
     /// The raw 63-bit number, as targets store it.
     pub fn get(self) -> u64 {
         self.0

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use syncline_api as api;
 use syncline_connectors::registry;
 use syncline_engine::error::Error;
-use syncline_engine::ledger::DeadLetterFilter;
+use syncline_engine::ledger::{DeadLetterFilter, Ledger};
 use syncline_engine::pipeline::{self, PipelineHandle, RedriveReport};
 use syncline_engine::route::PipelineSpec;
 
@@ -52,11 +52,13 @@ pub async fn backfill(
         }
         if errors.is_empty() { Ok(()) } else { Err(Failure::from(errors)) }
     };
-    let ended = with_pipelines(config, specs, "backfill", request, work).await;
+    // One for all of it: tasks of the first try may hold it for a moment longer.
+    let ledger = registry::ledger(&config.data)?;
+    let ended = with_pipelines(config, specs, &ledger, "backfill", request, work).await;
     match broken.into_inner() {
         broken if broken.is_empty() => ended,
         broken => {
-            let exit = anew(config, specs, broken, json).await?;
+            let exit = anew(config, specs, &ledger, broken, json).await?;
             match ended {
                 Err(Failure::Errors(mut errors)) => {
                     errors.retain(|error| !error.code().is_gap());
@@ -87,16 +89,17 @@ async fn read(
 async fn anew(
     config: &Config,
     specs: &[PipelineSpec],
+    ledger: &Arc<dyn Ledger>,
     broken: BTreeMap<String, Vec<Error>>,
     json: bool,
 ) -> Result<Exit, Failure> {
     let mut begun = Vec::new();
     for (spec, errors) in specs.iter().filter_map(|spec| Some((spec, broken.get(&spec.name)?))) {
         let errors = errors.iter().map(Error::to_string).collect::<Vec<_>>().join("; ");
-        let ledger = registry::ledger(&config.data)?;
-        let source = assemble::source(config, spec, Arc::clone(&ledger))?;
-        audit(&*ledger, LOCAL, "new epoch", &spec.name, &serde_json::json!({ "because": errors })).await?;
-        let epoch = pipeline::begin_anew(spec, &*source, &*ledger).await?;
+        let source = assemble::source(config, spec, Arc::clone(ledger))?;
+        let sinks = assemble::sinks(config, spec)?;
+        audit(&**ledger, LOCAL, "new epoch", &spec.name, &serde_json::json!({ "because": errors })).await?;
+        let epoch = pipeline::begin_anew(spec, &*source, &sinks, &**ledger).await?;
         let what = "and all tables are read again";
         out::note(&format!("{}: {errors}; it begins anew as epoch {epoch}, {what}", spec.name));
         begun.push(spec.clone());
@@ -114,7 +117,7 @@ async fn anew(
         };
         handles.iter().try_for_each(|handle| tell(&done(handle), json))
     };
-    with_pipelines(config, &begun, "backfill", &serde_json::json!({ "anew": true }), work).await
+    with_pipelines(config, &begun, ledger, "backfill", &serde_json::json!({ "anew": true }), work).await
 }
 
 /// Tries dead letters again.
@@ -137,23 +140,24 @@ pub async fn redrive(
         }
         tell(shape::redrive(sum, action.dry_run))
     };
-    with_pipelines(config, specs, "redrive", action, work).await
+    let ledger = registry::ledger(&config.data)?;
+    with_pipelines(config, specs, &ledger, "redrive", action, work).await
 }
 
 /// Starts the pipelines, has the work done, stops them.
 async fn with_pipelines<F: Future<Output = Result<(), Failure>>>(
     config: &Config,
     specs: &[PipelineSpec],
+    ledger: &Arc<dyn Ledger>,
     action: &str,
     detail: &impl serde::Serialize,
     work: impl FnOnce(Vec<PipelineHandle>) -> F,
 ) -> Result<Exit, Failure> {
     let mut signals = Signals::listen()?;
-    let ledger = registry::ledger(&config.data)?;
-    let parts = assemble::parts(config, specs, &ledger, &phases::from_environment()?)?;
+    let parts = assemble::parts(config, specs, ledger, &phases::from_environment()?)?;
     preflight::preflight(config, &parts).await?;
     for spec in specs {
-        audit(&*ledger, LOCAL, action, &spec.name, detail).await?;
+        audit(&**ledger, LOCAL, action, &spec.name, detail).await?;
     }
     let handles = assemble::start(parts).await?;
     let result = tokio::select! {

@@ -7,7 +7,10 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use syncline_engine::error::{Code, Error, Result};
+use syncline_engine::mark::{Mark, Marks};
 use syncline_engine::version::Version;
+
+use crate::token;
 
 /// Its name in the archive's folder.
 pub const NAME: &str = "manifest.json";
@@ -22,6 +25,9 @@ const DIGEST_END: &str = "\"}\n";
 pub struct Manifest {
     format: String,
     version: u32,
+    /// Drawn when the archive was made.
+    #[serde(default)]
+    pub token: String,
     /// Whose archive it is: it has one writer.
     pub pipeline: String,
     /// Who wrote this manifest; differs between processes.
@@ -77,6 +83,7 @@ impl Manifest {
         Manifest {
             format: FORMAT.to_owned(),
             version: FORMAT_VERSION,
+            token: token::draw(),
             pipeline: pipeline.to_owned(),
             ..Manifest::default()
         }
@@ -106,15 +113,23 @@ impl Manifest {
         self.files.iter().map(|file| file.last_version).fold(self.checkpoint, Version::max)
     }
 
+    /// What the archive remembers of its pipeline. An older copy has a lower generation.
+    pub fn marks(&self) -> Marks {
+        let (token, epoch) = (self.token.clone(), self.highest().epoch());
+        let mark = Mark { token, count: self.generation, epoch, target: None };
+        Marks([(NAME.to_owned(), mark)].into())
+    }
+
     /// The text that is stored: JSON with one file to a line and a digest of itself at the end.
     pub fn encode(&self) -> Result<Vec<u8>> {
         let wrong = |error| Error::new(Code::Internal, "the manifest cannot be written as JSON").cause(error);
         let json = |value: &dyn erased::Json| value.json().map_err(wrong);
         let mut text = String::with_capacity(512 + self.files.len() * 320);
         text.push('{');
-        let fields: [(&str, &dyn erased::Json); 8] = [
+        let fields: [(&str, &dyn erased::Json); 9] = [
             ("format", &self.format),
             ("version", &self.version),
+            ("token", &self.token),
             ("pipeline", &self.pipeline),
             ("writer", &self.writer),
             ("generation", &self.generation),

@@ -2,13 +2,14 @@
 //! How files come to be is `writer.rs`'s.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use syncline_engine::change::Operation;
 use syncline_engine::error::{Code, Error, Result};
+use syncline_engine::mark::Marks;
 use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
 use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Outcome, Sink};
@@ -36,6 +37,8 @@ pub struct ArchiveSink {
     feeding: Feeding,
     pace: Duration,
     state: Mutex<State>,
+    /// As the last commit left them.
+    marks: std::sync::Mutex<Marks>,
 }
 
 #[derive(Default)]
@@ -81,7 +84,12 @@ impl ArchiveSink {
     ) -> ArchiveSink {
         let feeding =
             Feeding::CaptureOrder { max_items: items.unwrap_or(ITEMS), max_bytes: bytes.unwrap_or(BYTES) };
-        ArchiveSink { store, pipeline: pipeline.to_owned(), feeding, pace: PACE, state: Mutex::default() }
+        let (state, marks) = Default::default();
+        ArchiveSink { store, pipeline: pipeline.to_owned(), feeding, pace: PACE, state, marks }
+    }
+
+    fn show(&self, marks: &Marks) {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner).clone_from(marks);
     }
 
     /// How old the last commit must be before a small one follows.
@@ -118,6 +126,7 @@ impl Sink for ArchiveSink {
             Box::pin(writer.commit(sorted.manifest, sorted.lines)).await?;
             state.committed = Some(Instant::now());
         }
+        self.show(&writer.manifest().marks());
         state.writer = Some(writer);
         Ok(sorted.outcomes)
     }
@@ -132,6 +141,24 @@ impl Sink for ArchiveSink {
 
     async fn check(&self) -> Result<Vec<Error>> {
         self.store.findings().await
+    }
+
+    /// While it is written, its one writer knows best; what others do to it then makes the next commit fail.
+    async fn marks(&self, _known: &Marks) -> Result<Marks> {
+        let state = self.state.lock().await;
+        let marks = match &state.writer {
+            Some(writer) => writer.manifest().marks(),
+            None => match self.store.manifest().await? {
+                Some((text, _)) => Manifest::decode(&text)?.marks(),
+                None => Marks::default(),
+            },
+        };
+        self.show(&marks);
+        Ok(marks)
+    }
+
+    fn acknowledged(&self) -> Marks {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Everything that was answered is durable; another process may write from here on.

@@ -2,7 +2,6 @@
 //! it is thrown away and the archive is taken over again, so that what is in memory never differs from what is stored.
 
 use std::collections::{BTreeSet, HashSet};
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +12,10 @@ use super::manifest::{File, Manifest};
 use super::merge;
 use super::segment::{self, Lines, Segment};
 use super::store::{SUFFIX, Stamp, Store};
+use crate::token;
 
+/// What helps against a file that is gone.
+const PUT_BACK: &str = "put the file back from a copy, or move the whole archive away: it is written anew then, from the rows as they are";
 /// Files stored at once.
 const AT_ONCE: usize = 8;
 
@@ -47,7 +49,7 @@ impl Writer {
             return Err(Error::new(Code::ArchiveManifest, what));
         }
         // First the manifest: from here on another writer's commits fail, so that none of the files below is on its way.
-        manifest.writer = writer_id();
+        manifest.writer = token::draw();
         manifest.generation += 1;
         let stamp = store.put_manifest(manifest.encode()?.into(), stamp.as_ref()).await?;
         let writer = Writer { store, manifest, stamp };
@@ -62,7 +64,7 @@ impl Writer {
         let there: HashSet<(&str, u64)> = found.iter().map(|f| (&*f.path, f.bytes)).collect();
         if let Some((path, bytes)) = named.iter().find(|file| !there.contains(*file)) {
             let what = format!("the archive {} lacks {path} with its {bytes} bytes", self.store.shown());
-            return Err(Error::new(Code::ArchiveManifest, what).fix("put the file back from a copy"));
+            return Err(Error::new(Code::ArchiveManifest, what).fix(PUT_BACK));
         }
         let named: HashSet<&str> = named.into_iter().map(|(path, _)| path).collect();
         let left = found.into_iter().map(|f| f.path).filter(|path| !named.contains(&**path)).collect();
@@ -167,7 +169,7 @@ impl Writer {
 pub async fn read(store: &dyn Store, file: &File) -> Result<Bytes> {
     let Some(bytes) = store.get(&file.path).await? else {
         let what = format!("the archive {} lacks {}", store.shown(), file.path);
-        return Err(Error::new(Code::ArchiveManifest, what).fix("put the file back from a copy"));
+        return Err(Error::new(Code::ArchiveManifest, what).fix(PUT_BACK));
     };
     segment::verify(file, &bytes)?;
     Ok(bytes)
@@ -180,9 +182,4 @@ fn compress_all(lines: Vec<(String, Lines)>) -> Result<Vec<Segment>> {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(Error::new(Code::Internal, "a thread broke").cause(error)))
-}
-
-/// Differs between writers; the standard library's hasher is seeded by the system's randomness.
-fn writer_id() -> String {
-    format!("{:016x}", std::hash::RandomState::new().build_hasher().finish())
 }

@@ -11,6 +11,7 @@ mod config;
 mod encode;
 mod failure;
 mod fleet;
+mod marks;
 mod read;
 mod round;
 mod scan;

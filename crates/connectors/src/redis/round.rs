@@ -13,7 +13,9 @@ use super::config::Host;
 use super::encode;
 use super::failure::{self, Refusal};
 use super::fleet::Fleet;
+use super::marks::Shown;
 use super::scripts::Scripts;
+use crate::token;
 
 /// What became of a delivery in a round.
 #[derive(Clone, Debug)]
@@ -33,6 +35,7 @@ pub enum Reply {
 pub struct Share<'a> {
     pub fleet: &'a Arc<Fleet>,
     pub scripts: &'a Scripts,
+    pub shown: &'a Shown,
     pub host: &'a Host,
     /// Indices into `deliveries`.
     pub indices: &'a [usize],
@@ -84,7 +87,8 @@ impl Share<'_> {
         let Some(mark) = self.fleet.mark(self.host) else { return };
         let highest = sent.iter().map(|index| self.deliveries[*index].version).max().unwrap_or(Version::ZERO);
         let script = self.scripts.mark.get_hash();
-        pipeline.cmd("EVALSHA").arg(script).arg(1).arg(mark).arg(highest.to_string());
+        let (known, fresh) = (self.shown.count(mark), token::draw());
+        pipeline.cmd("EVALSHA").arg(script).arg(1).arg(mark).arg(highest.to_string()).arg(known).arg(fresh);
     }
 
     async fn exchange(&self, mut connection: Connection, pipeline: &Pipeline) -> Result<Vec<Value>> {
@@ -105,12 +109,15 @@ impl Share<'_> {
             .zip(answers.by_ref())
             .map(|(index, answer)| read_answer(answer, &self.deliveries[*index]))
             .collect();
-        if let Some(Value::ServerError(error)) = answers.next() {
+        let mark = answers.next();
+        if let Some(Value::ServerError(error)) = mark {
             let failed = of_refusal(failure::of_reply(&error));
             let done = replies
                 .iter_mut()
                 .filter(|reply| matches!(reply, Reply::Done(Outcome::Applied | Outcome::Superseded)));
             done.for_each(|reply| *reply = failed.clone());
+        } else if let (Some(answer), Some(name)) = (mark, self.fleet.mark(self.host)) {
+            self.shown.take(name, answer);
         }
         replies
     }

@@ -22,7 +22,7 @@ pub struct Scripts {
     pub delete: Script,
     /// The same, for a document that is not ours.
     pub invalidate: Script,
-    /// Key mark; argument version.
+    /// Key mark; arguments version, known count, token.
     pub mark: Script,
 }
 

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use syncline_engine::error::{Code, Error, Kind, Result};
+use syncline_engine::mark::Marks;
 use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
 use syncline_engine::sink::{Address, Delivery, Feeding, Held, Outcome, Sink};
@@ -18,6 +19,7 @@ use tokio::sync::{Mutex, mpsc};
 use super::check;
 use super::config::{Host, Settings};
 use super::fleet::Fleet;
+use super::marks::{self, Shown};
 use super::round::{Reply, Share};
 use super::scan::Walk;
 use super::scripts::Scripts;
@@ -33,6 +35,7 @@ pub struct RedisSink {
     settings: Settings,
     pipeline: String,
     scripts: Arc<Scripts>,
+    shown: Shown,
     fleet: Mutex<Option<Arc<Fleet>>>,
     /// Whether the server has let us in before: then a refused login is an outage, not a wrong configuration.
     admitted: AtomicBool,
@@ -55,6 +58,7 @@ impl RedisSink {
             settings,
             pipeline: pipeline.to_owned(),
             scripts: Arc::default(),
+            shown: Shown::default(),
             fleet: Mutex::default(),
             admitted: AtomicBool::new(false),
         }
@@ -102,8 +106,8 @@ impl RedisSink {
         let shares = call.shares(&fleet);
         let deliveries = call.deliveries;
         let replies = join_all(shares.iter().map(|(host, indices)| {
-            let (fleet, scripts) = (&fleet, &*self.scripts);
-            Box::pin(async move { Share { fleet, scripts, host, indices, deliveries }.send().await })
+            let (fleet, scripts, shown) = (&fleet, &*self.scripts, &self.shown);
+            Box::pin(async move { Share { fleet, scripts, shown, host, indices, deliveries }.send().await })
         }));
         let mut stale = false;
         let mut failed = Ok(());
@@ -247,6 +251,20 @@ impl Sink for RedisSink {
             self.forget(&fleet).await;
         }
         found.map_err(|error| self.told(error))
+    }
+
+    async fn marks(&self, known: &Marks) -> Result<Marks> {
+        let fleet = self.fleet().await.map_err(|error| self.told(error))?;
+        let found = Box::pin(marks::read(&fleet, known)).await;
+        match &found {
+            Ok(marks) => self.shown.set(marks),
+            Err(_) => self.forget(&fleet).await,
+        }
+        found.map_err(|error| self.told(error))
+    }
+
+    fn acknowledged(&self) -> Marks {
+        self.shown.marks()
     }
 
     /// What was answered `Applied` is already as durable as the server makes it.

@@ -1,19 +1,21 @@
 //! Indices behind their aliases: made on first use of a rendered name, extended when a schema adds fields.
 //! `X` is an alias of `X-000001` from the first day, so that a resync can swap the index. Documents are not written here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use syncline_engine::error::{Code, Error, Result};
+use syncline_engine::mark::{Mark, Marks};
 use syncline_engine::route::TargetPlan;
 use syncline_engine::schema::TableSchema;
 
 use super::client::{Client, Payload, Reply};
 use super::mapping;
+use super::marks;
 use super::names::{FIRST_INDEX, in_path};
 use super::reply::{Class, Failure};
 use super::server::Product;
@@ -32,6 +34,8 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 pub(super) struct Indices {
     pipeline: String,
     known: RwLock<HashMap<Arc<str>, Known>>,
+    /// As they were when the indices were made or looked at.
+    shown: Mutex<Marks>,
     /// One at a time makes or extends an index.
     making: tokio::sync::Mutex<()>,
     /// The server has no `unsigned_long`.
@@ -44,6 +48,8 @@ struct Known {
     ready: HashSet<(u32, u64)>,
     /// Names of mapped fields.
     fields: HashSet<String>,
+    /// The epoch that the index knows of.
+    epoch: u16,
 }
 
 /// What an index is wanted for.
@@ -52,8 +58,8 @@ pub(super) struct Wanted<'a> {
     pub target: &'a Arc<str>,
     pub plan: &'a TargetPlan,
     pub schema: &'a TableSchema,
-    /// The epoch of what will be written, where it is known.
-    pub epoch: Option<u16>,
+    /// The epoch of what will be written; 0 where it is not known yet.
+    pub epoch: u16,
 }
 
 /// What stands behind a name.
@@ -65,6 +71,7 @@ pub(super) enum Found {
     Alias {
         index: String,
         fields: HashSet<String>,
+        mappings: Value,
     },
     /// An alias of several indices, none of which takes writes.
     NoWriteIndex,
@@ -76,9 +83,19 @@ impl Indices {
     }
 
     /// Whether the name is known to take documents of this plan and schema.
-    pub(super) fn is_ready(&self, target: &str, plan: u32, schema: u64) -> bool {
+    pub(super) fn is_ready(&self, target: &str, plan: u32, schema: u64, epoch: u16) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(target).is_some_and(|k| k.ready.contains(&(plan, schema)))
+        known.get(target).is_some_and(|k| k.epoch >= epoch && k.ready.contains(&(plan, schema)))
+    }
+
+    /// What the indices were last seen to remember.
+    pub(super) fn shown(&self) -> Marks {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All of them were looked at.
+    pub(super) fn show(&self, marks: &Marks) {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone_from(marks);
     }
 
     /// All names that were used since the start.
@@ -96,6 +113,8 @@ impl Indices {
     /// The index is gone behind our back, or may be.
     pub(super) fn forget(&self, target: &str) {
         self.known.write().unwrap_or_else(PoisonError::into_inner).remove(target);
+        let of_target = |mark: &Mark| mark.target.as_deref() == Some(target);
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).0.retain(|_, mark| !of_target(mark));
     }
 
     /// Makes sure that alias, index and mapping are there.
@@ -106,14 +125,15 @@ impl Indices {
         wanted: Wanted<'_>,
     ) -> Result<()> {
         let key = (wanted.plan.id, wanted.schema.id);
-        if self.is_ready(wanted.target, key.0, key.1) {
+        if self.is_ready(wanted.target, key.0, key.1, wanted.epoch) {
             return Ok(());
         }
         let _one_at_a_time = self.making.lock().await;
-        if let Some(mapped) = self.mapped(wanted.target)
+        if let Some((mapped, epoch)) = self.mapped(wanted.target)
+            && epoch >= wanted.epoch
             && self.missing(&wanted, &mapped)?.is_empty()
         {
-            self.note(wanted.target, key, mapped);
+            self.note(wanted.target, key, mapped, epoch);
             return Ok(());
         }
         // Another process may make the index between the look and the making, and a node may learn of it a little later.
@@ -124,13 +144,18 @@ impl Indices {
             match look(client, wanted.target).await? {
                 Found::Nothing => {
                     if let Some(fields) = self.create(client, product, &wanted).await? {
-                        self.note(wanted.target, key, fields);
+                        self.look_at_marks(client, wanted.target).await?;
+                        self.note(wanted.target, key, fields, wanted.epoch);
                         return Ok(());
                     }
                 }
-                Found::Alias { index, mut fields } => {
+                Found::Alias { index, mut fields, mappings } => {
                     fields.extend(self.extend(client, &wanted, &index, &fields).await?);
-                    self.note(wanted.target, key, fields);
+                    let epoch = self.raise_epoch(client, &wanted, &index, &mappings).await?;
+                    if !self.shown().0.contains_key(&index) {
+                        self.look_at_marks(client, wanted.target).await?;
+                    }
+                    self.note(wanted.target, key, fields, epoch);
                     return Ok(());
                 }
                 Found::Plain => return Err(plain_index(client.name(), wanted.target)),
@@ -140,12 +165,57 @@ impl Indices {
         Err(lost_alias(client.name(), wanted.target))
     }
 
-    fn mapped(&self, target: &str) -> Option<HashSet<String>> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(target).map(|k| k.fields.clone())
+    /// The epoch stands in the index before the first document that has it; what is there is kept.
+    async fn raise_epoch(
+        &self,
+        client: &Client,
+        wanted: &Wanted<'_>,
+        index: &str,
+        mappings: &Value,
+    ) -> Result<u16> {
+        if let Some(epoch) = marks::epoch(mappings, &self.pipeline).filter(|epoch| *epoch >= wanted.epoch) {
+            return Ok(epoch);
+        }
+        let meta = marks::meta(mappings.get("_meta"), &self.pipeline, wanted.epoch);
+        let path = format!("/{}/_mapping", in_path(index));
+        let body = Payload::Json(json!({ "_meta": meta }).to_string());
+        let reply = client.send(Method::PUT, &path, body).await?;
+        if reply.status == 200 {
+            return Ok(wanted.epoch);
+        }
+        let failure = Failure::of(&reply);
+        if failure.class() == Class::Denied {
+            tracing::warn!(
+                index,
+                "the role may not change its mapping: if it is deleted, nobody notices ({failure})"
+            );
+            return Ok(wanted.epoch);
+        }
+        Err(refused(client.name(), wanted.target, &failure))
     }
 
-    fn note(&self, target: &Arc<str>, key: (u32, u64), fields: HashSet<String>) {
+    async fn look_at_marks(&self, client: &Client, target: &Arc<str>) -> Result<()> {
+        let names = BTreeSet::from([target.to_string()]);
+        let mut looks = 1;
+        let found = loop {
+            match marks::read(client, &self.pipeline, &names).await {
+                // The shards of an index that somebody else is making are not there yet.
+                Err(error) if error.code() == Code::Overloaded && looks < LOOKS => looks += 1,
+                found => break found?,
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        };
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).update(&found);
+        Ok(())
+    }
+
+    /// Names of mapped fields, and the epoch.
+    fn mapped(&self, target: &str) -> Option<(HashSet<String>, u16)> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(target).map(|k| (k.fields.clone(), k.epoch))
+    }
+
+    fn note(&self, target: &Arc<str>, key: (u32, u64), fields: HashSet<String>, epoch: u16) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST_KNOWN && !known.contains_key(target) {
             known.clear();
@@ -156,6 +226,7 @@ impl Indices {
         }
         entry.ready.insert(key);
         entry.fields = fields;
+        entry.epoch = epoch;
     }
 
     fn properties(&self, wanted: &Wanted<'_>) -> Result<Map<String, Value>> {
@@ -175,14 +246,11 @@ impl Indices {
         wanted: &Wanted<'_>,
     ) -> Result<Option<HashSet<String>>> {
         let path = format!("/{}", in_path(&format!("{}{FIRST_INDEX}", wanted.target)));
-        let mut mark = json!({"pipeline": self.pipeline});
-        if let Some(epoch) = wanted.epoch {
-            mark["epoch"] = json!(epoch);
-        }
+        let meta = marks::meta(None, &self.pipeline, wanted.epoch);
         let make = |properties: &Map<String, Value>| {
             json!({
                 "settings": mapping::settings(&wanted.plan.spec, product),
-                "mappings": {"dynamic": false, "_meta": {"syncline": mark}, "properties": properties},
+                "mappings": {"dynamic": false, "_meta": meta, "properties": properties},
                 "aliases": {&**wanted.target: {"is_write_index": true}},
             })
         };
@@ -242,7 +310,7 @@ impl Indices {
 
 /// What stands behind a name now.
 pub(super) async fn look(client: &Client, target: &str) -> Result<Found> {
-    let path = format!("/{}?filter_path=*.aliases,*.mappings.properties", in_path(target));
+    let path = format!("/{}?filter_path=*.aliases,*.mappings.properties,*.mappings._meta", in_path(target));
     let reply = client.send(Method::GET, &path, Payload::None).await?;
     if reply.status == 404 {
         return Ok(Found::Nothing);
@@ -269,7 +337,8 @@ pub(super) async fn look(client: &Client, target: &str) -> Result<Found> {
         if let Some(properties) = index.pointer("/mappings/properties").and_then(Value::as_object) {
             mapped_names("", properties, &mut fields);
         }
-        Found::Alias { index: name.clone(), fields }
+        let mappings = index.get("mappings").cloned().unwrap_or_default();
+        Found::Alias { index: name.clone(), fields, mappings }
     }))
 }
 

@@ -9,6 +9,7 @@ mod deletes;
 mod encode;
 mod index;
 mod mapping;
+mod marks;
 mod names;
 mod pace;
 mod query;

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 use bytes::Bytes;
 use syncline_engine::error::{Code, Error, Kind, Result};
+use syncline_engine::mark::Marks;
 use syncline_engine::route::{PipelineSpec, Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
 use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Outcome, Sink};
@@ -23,7 +24,7 @@ use super::names::{in_path, valid_index_name};
 use super::pace::Pace;
 use super::query;
 use super::server::{DEFAULT_MAX_REQUEST, Server};
-use super::{check, names, scan};
+use super::{check, marks, names, scan};
 use crate::connection::ConnectionSpec;
 use crate::registry::Hit;
 
@@ -101,11 +102,11 @@ impl SearchSink {
         for delivery in pending.iter().map(|at| &deliveries[*at]) {
             let Some(change) = delivery.batch.changes.get(delivery.index as usize) else { continue };
             let (target, plan, schema) = (&delivery.address.target, &delivery.plan, &change.schema);
-            let key = (target, plan.id, schema.id);
+            let key = (target, plan.id, schema.id, delivery.version.epoch());
             if last == Some(key) {
                 continue;
             }
-            let epoch = Some(delivery.version.epoch());
+            let epoch = delivery.version.epoch();
             let product = self.server().map(|s| s.product);
             self.indices.ensure(&self.client, product, Wanted { target, plan, schema, epoch }).await?;
             last = Some(key);
@@ -205,7 +206,7 @@ impl Sink for SearchSink {
         }
         let product = self.server().map(|s| s.product);
         for target in &targets {
-            let wanted = Wanted { target, plan, schema, epoch: None };
+            let wanted = Wanted { target, plan, schema, epoch: 0 };
             self.indices.ensure(&self.client, product, wanted).await?;
         }
         Ok(())
@@ -238,6 +239,32 @@ impl Sink for SearchSink {
 
     async fn check(&self) -> Result<Vec<Error>> {
         Ok(check::findings(&self.client, &self.pipeline).await)
+    }
+
+    /// Before the first write to a server that nothing is known of, whatever the targets' names may stand for is looked at:
+    /// other people's indices may be among it.
+    async fn marks(&self, known: &Marks) -> Result<Marks> {
+        let used = self.indices.names();
+        let all = known.0.is_empty() && used.is_empty();
+        let mut names = marks::patterns(&self.pipeline, self.client.name(), all);
+        names.extend(known.0.values().filter_map(|mark| mark.target.clone()));
+        names.extend(used.iter().map(|name| name.to_string()));
+        let found = match marks::read(&self.client, &self.pipeline.name, &names).await {
+            Err(error) if all && error.code() == Code::SearchDenied => {
+                tracing::warn!(
+                    connection = self.client.name(),
+                    "what stands there already cannot be looked at: {error}"
+                );
+                Marks::default()
+            }
+            found => found?,
+        };
+        self.indices.show(&found);
+        Ok(found)
+    }
+
+    fn acknowledged(&self) -> Marks {
+        self.indices.shown()
     }
 
     /// What was answered `Applied` is durable already; here it becomes visible to queries.

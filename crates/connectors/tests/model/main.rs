@@ -10,6 +10,7 @@ mod source;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dice::Dice;
@@ -51,6 +52,8 @@ struct World {
     dice: Dice,
     /// Without it every change comes by the stream, and the rows accepted are known to the row.
     backfill: bool,
+    /// The targets lose what they hold now and then, until the last life.
+    forgetful: AtomicBool,
 }
 
 impl World {
@@ -65,6 +68,7 @@ impl World {
             stores: SINKS.iter().map(|name| (name.to_string(), Store::default())).collect(),
             dice,
             backfill,
+            forgetful: AtomicBool::new(false),
         }
     }
 
@@ -77,6 +81,8 @@ impl World {
                 picky: name == "picky",
                 in_call: Default::default(),
                 calls_left: calls(name).into(),
+                forgetful: self.forgetful.load(Ordering::Relaxed),
+                shown: Default::default(),
             };
             (name.clone(), Arc::new(sink) as Arc<dyn Sink>)
         });
@@ -122,7 +128,7 @@ impl World {
             let halts = |name: &str| if name == "picky" { calls } else { u64::MAX };
             let handle = self.start(open(data), halts).await;
             let rows = self.source.rows().len();
-            while self.stores["plain"].lock().unwrap().len() < rows {
+            while self.stores["plain"].lock().unwrap().documents.len() < rows {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             // Long enough for the backfill to be called done, if somebody did.
@@ -130,7 +136,10 @@ impl World {
             handle.stop();
             handle.ended().await;
         });
-        assert!(self.stores["picky"].lock().unwrap().len() < self.source.rows().len(), "it has halted");
+        assert!(
+            self.stores["picky"].lock().unwrap().documents.len() < self.source.rows().len(),
+            "it has halted"
+        );
     }
 
     /// The last life: no more writes, everything becomes current, and is compared.
@@ -174,8 +183,11 @@ impl World {
         let rows = self.source.rows();
         for (name, store) in &self.stores {
             let store = store.lock().unwrap();
-            let held: BTreeMap<i64, String> =
-                store.iter().filter_map(|(id, (_, text))| Some((id.parse().ok()?, text.clone()?))).collect();
+            let held: BTreeMap<i64, String> = store
+                .documents
+                .iter()
+                .filter_map(|(id, (_, text))| Some((id.parse().ok()?, text.clone()?)))
+                .collect();
             for (key, text) in &rows {
                 let bad = name == "picky" && text == "bad";
                 let document = format!(r#"{{"id":{key},"text":"{text}"}}"#);
@@ -216,9 +228,14 @@ fn try_seed(seed: u64) {
         (0..world.dice.roll(80)).for_each(|_| world.source.write(60, 5));
     }
     let data = tempfile::tempdir().unwrap();
+    world.forgetful.store(world.backfill && world.dice.one_in(2), Ordering::Relaxed);
     for _ in 0..world.dice.roll(5) + 1 {
         world.live(data.path());
+        if world.forgetful.load(Ordering::Relaxed) {
+            world.stores.values().for_each(|store| store.lock().unwrap().forget(&world.dice));
+        }
     }
+    world.forgetful.store(false, Ordering::Relaxed);
     world.settle(data.path(), seed);
 }
 

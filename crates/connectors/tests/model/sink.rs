@@ -8,16 +8,61 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use syncline_engine::error::{Code, Error, Result};
+use syncline_engine::mark::{Mark, Marks};
 use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
-use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Outcome, Sink};
+use syncline_engine::sink::{self, Address, Body, Delivery, Feeding, Outcome, Sink};
 use syncline_engine::version::Version;
 use tokio::sync::mpsc;
 
 use crate::dice::Dice;
 
-/// What survives a kill: documents and tombstones by id.
-pub type Store = Arc<Mutex<BTreeMap<String, (Version, Option<String>)>>>;
+/// What survives a kill.
+pub type Store = Arc<Mutex<Held>>;
+
+/// By id.
+type Documents = BTreeMap<String, (Version, Option<String>)>;
+
+/// A target's state.
+#[derive(Default)]
+pub struct Held {
+    /// Documents and tombstones.
+    pub documents: Documents,
+    /// Raised behind the writes of each call.
+    pub mark: Option<Mark>,
+    /// An older state: what a replica or a backup has.
+    copy: Option<(Documents, Option<Mark>)>,
+}
+
+impl Held {
+    /// Everything is gone, or what the copy has is there again; sometimes another copy is made instead.
+    pub fn forget(&mut self, dice: &Dice) {
+        match dice.roll(4) {
+            0 => (self.documents, self.mark) = Default::default(),
+            1 => {
+                if let Some((documents, mark)) = self.copy.clone() {
+                    (self.documents, self.mark) = (documents, mark);
+                }
+            }
+            _ => self.copy = Some((self.documents.clone(), self.mark.clone())),
+        }
+    }
+
+    /// As `redis/lua/mark.lua` does it.
+    fn raise(&mut self, known: u64, dice: &Dice) -> Marks {
+        let mut mark = self.mark.take().unwrap_or_default();
+        if mark.token.is_empty() || mark.count < known {
+            mark.token = format!("token {}", dice.roll(u64::MAX));
+        }
+        mark.count += 1;
+        self.mark = Some(mark);
+        self.marks()
+    }
+
+    fn marks(&self) -> Marks {
+        Marks(self.mark.iter().map(|mark| ("store".to_owned(), mark.clone())).collect())
+    }
+}
 
 /// The sink.
 pub struct FlakySink {
@@ -28,6 +73,9 @@ pub struct FlakySink {
     pub in_call: Mutex<Vec<Address>>,
     /// So many calls go through, then it halts for the rest of the life.
     pub calls_left: AtomicU64,
+    /// Loses what it holds now and then.
+    pub forgetful: bool,
+    pub shown: Mutex<Marks>,
 }
 
 #[async_trait]
@@ -46,17 +94,44 @@ impl Sink for FlakySink {
         if self.calls_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err() {
             return Err(Error::new(Code::SearchForeign, "somebody else writes here"));
         }
+        // With other calls under way it could lose what was answered and is not heard of yet.
+        if self.forgetful && self.in_call.lock().unwrap().is_empty() && self.dice.one_in(10) {
+            self.store.lock().unwrap().forget(&self.dice);
+        }
         self.enter(deliveries);
+        let known = self.shown.lock().unwrap().0.get("store").map_or(0, |mark| mark.count);
         // One is slow and the other is not, so that they get far apart.
         let most = if self.picky { 3000 } else { 300 };
         tokio::time::sleep(std::time::Duration::from_micros(self.dice.roll(most))).await;
         let answer = self.answer(deliveries);
+        let marks = self.store.lock().unwrap().raise(known, &self.dice);
+        if answer.is_ok() {
+            let mut shown = self.shown.lock().unwrap();
+            let older =
+                |shown: &Mark| shown.token == marks.0["store"].token && shown.count > marks.0["store"].count;
+            if !shown.0.get("store").is_some_and(older) {
+                *shown = marks;
+            }
+        }
         self.in_call.lock().unwrap().retain(|a| deliveries.iter().all(|d| d.address != *a));
         answer
     }
 
     async fn probe(&self) -> Result<()> {
         if self.dice.one_in(3) { Err(Error::new(Code::Unreachable, "down")) } else { Ok(()) }
+    }
+
+    async fn marks(&self, _: &Marks) -> Result<Marks> {
+        if self.dice.one_in(5) {
+            return Err(Error::new(Code::Interrupted, "marks broken off"));
+        }
+        let marks = self.store.lock().unwrap().marks();
+        self.shown.lock().unwrap().clone_from(&marks);
+        Ok(marks)
+    }
+
+    fn acknowledged(&self) -> Marks {
+        self.shown.lock().unwrap().clone()
     }
 
     async fn check(&self) -> Result<Vec<Error>> {
@@ -67,10 +142,15 @@ impl Sink for FlakySink {
         Ok(())
     }
 
-    async fn scan(&self, _scope: &Scope, below: Version, pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
-        let store = self.store.lock().unwrap().clone();
+    async fn scan(
+        &self,
+        _scope: &Scope,
+        below: Version,
+        pages: &mpsc::Sender<Vec<sink::Held>>,
+    ) -> Result<()> {
+        let store = self.store.lock().unwrap().documents.clone();
         let held = store.iter().filter(|(_, (version, text))| text.is_some() && *version < below);
-        let held = held.map(|(id, (version, _))| Held {
+        let held = held.map(|(id, (version, _))| sink::Held {
             address: Address { target: "items".into(), id: id.as_str().into() },
             version: *version,
         });
@@ -80,7 +160,7 @@ impl Sink for FlakySink {
 
     async fn read(&self, _: &TargetPlan, address: &Address) -> Result<Option<Bytes>> {
         let store = self.store.lock().unwrap();
-        Ok(store.get(&*address.id).and_then(|(_, text)| text.clone()).map(Bytes::from))
+        Ok(store.documents.get(&*address.id).and_then(|(_, text)| text.clone()).map(Bytes::from))
     }
 }
 
@@ -121,7 +201,7 @@ impl FlakySink {
             return Outcome::Refused(Error::new(Code::SearchRefused, "a bad word"));
         }
         let mut store = self.store.lock().unwrap();
-        let stored = store.entry(delivery.address.id.to_string()).or_insert((Version::ZERO, None));
+        let stored = store.documents.entry(delivery.address.id.to_string()).or_insert((Version::ZERO, None));
         if stored.0 > delivery.version {
             return Outcome::Superseded;
         }

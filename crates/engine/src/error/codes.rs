@@ -153,6 +153,7 @@ codes! {
     Unknown = 2103, Command, "the file has no such name", "use one of the names that are listed";
     NoProgress = 2104, Command, "no progress for 30 seconds", "see the last error; syncline run FILE keeps trying without --until-current";
     Stopped = 2105, Command, "the pipeline was stopped", "nothing to do";
+    TargetForeign = 2106, HaltPipeline, "a target was written by a later history than the ledger knows", "make sure that no other syncline writes there; then syncline backfill FILE --pipeline NAME";
     Internal = 2199, HaltPipeline, "something that cannot happen did", "report it with the message";
     // 22xx: HTTP
     HttpBind = 2201, Config, "the HTTP address cannot be used", "choose another address under `http.listen`";
@@ -175,7 +176,8 @@ impl Code {
         self as u16
     }
 
-    /// Whether the source cannot give what comes after the checkpoint, so that only reading everything again helps.
+    /// Whether source and targets have no history in common that goes on from the checkpoint, so that only beginning anew
+    /// helps.
     pub fn is_gap(self) -> bool {
         matches!(
             self,
@@ -185,6 +187,7 @@ impl Code {
                 | Code::MysqlChecksum
                 | Code::MysqlUnknownEvent
                 | Code::SqliteGap
+                | Code::TargetForeign
         )
     }
 

@@ -31,11 +31,19 @@ pub(crate) async fn run(shared: Arc<Shared>, source: Arc<dyn Source>) {
 /// One commit, if there is something to write, and word to the source of what it may forget.
 pub(crate) async fn commit(shared: &Shared, source: &dyn Source) -> Result<()> {
     let _one_at_a_time = shared.committing.lock().await;
-    let Some(commit) = shared.tracker.take_commit() else {
+    let mut commit = shared.tracker.take_commit().unwrap_or_default();
+    // Behind what the sinks hold: more may be acknowledged by now, never less.
+    for port in shared.ports().iter().filter(|port| !port.health.halted()) {
+        match port.noticed().await {
+            Ok(marks) => commit.marks.extend(marks.map(|marks| (port.name.clone(), marks))),
+            Err(error) => port.doubt(&error),
+        }
+    }
+    if commit.is_empty() {
         // A redriven letter that is refused again leaves nothing to write; who waits for its end must hear of it.
         shared.committed.send_modify(|n| *n += 1);
         return Ok(());
-    };
+    }
     let writing = shared.phases.enter(Phase::Checkpoint);
     let moved = !commit.checkpoints.is_empty();
     let letters = shared.ledger.commit(&shared.spec.name, commit).await?;

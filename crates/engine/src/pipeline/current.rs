@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::Shared;
 use super::control::Wish;
 use super::status::SinkState;
 use super::verdict::{Verdict, verdict};
+use super::{Shared, recall};
 use crate::error::{Code, Error, Result};
 use crate::source::HighMark;
 
@@ -31,8 +31,11 @@ pub(crate) async fn wait(shared: &Arc<Shared>) -> Result<()> {
             shared.commit_wanted.notify_one();
             patience.look(shared).await?;
         }
+        while !recall::all_recalled(shared).await {
+            patience.look(shared).await?;
+        }
         if !shared.backfills.running() {
-            return Ok(());
+            return patience.look(shared).await;
         }
     }
 }

@@ -113,6 +113,16 @@ impl Health {
         Ok(())
     }
 
+    /// Asks a target that was down once.
+    pub async fn knock(&self, sink: &dyn Sink) -> Result<()> {
+        self.check_halted()?;
+        if !*self.open.borrow() {
+            sink.probe().await?;
+            self.recovered();
+        }
+        Ok(())
+    }
+
     fn check_halted(&self) -> Result<()> {
         let state = self.lock();
         match (&state.state, &state.error) {

@@ -123,6 +123,9 @@ async fn deliver(port: &Port, batch: Vec<Item>) -> Result<Vec<Item>, Error> {
         return Ok(batch);
     }
     port.health.ready(&*port.sink).await?;
+    if let Err(error) = port.recalled().await {
+        return refuse_or_retry(port, batch, error).await;
+    }
     if let Err(error) = port.prepare(&batch).await {
         return refuse_or_retry(port, batch, error).await;
     }
@@ -189,6 +192,7 @@ async fn park_unroutable(port: &Port, batch: Vec<Item>) -> Result<Vec<Item>, Err
 async fn refuse_or_retry(port: &Port, batch: Vec<Item>, error: Error) -> Result<Vec<Item>, Error> {
     match verdict(&error) {
         Verdict::Retry => {
+            port.memory.doubt();
             port.health.failed(&error);
             Ok(batch)
         }

@@ -20,6 +20,7 @@ mod phase;
 mod port;
 mod progress;
 mod queue;
+mod recall;
 mod redrive;
 mod settle;
 mod shared;

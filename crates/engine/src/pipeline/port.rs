@@ -11,6 +11,7 @@ use super::Shared;
 use super::health::Health;
 use super::parked::ParkedLetters;
 use super::queue::{Place, Queue};
+use super::recall::Memory;
 use super::ticket::Ticket;
 use crate::error::{Error, Result};
 use crate::ledger::{DeadLetter, DeadLetterFilter};
@@ -46,6 +47,7 @@ pub(crate) struct Port {
     pub name: String,
     pub sink: Arc<dyn Sink>,
     pub health: Arc<Health>,
+    pub memory: Memory,
     pub shared: Arc<Shared>,
     prepared: RwLock<HashSet<(u32, u64)>>,
     pub parked: ParkedLetters,
@@ -93,6 +95,7 @@ impl Port {
         index: usize,
         name: &str,
         sink: Arc<dyn Sink>,
+        memory: Memory,
         shared: Arc<Shared>,
     ) -> Result<Arc<Port>> {
         let filter = DeadLetterFilter {
@@ -106,6 +109,7 @@ impl Port {
             name: name.to_owned(),
             sink,
             health: Health::new(),
+            memory,
             shared,
             prepared: RwLock::default(),
             parked: ParkedLetters::default(),
@@ -145,6 +149,11 @@ impl Port {
             last = key;
         }
         Ok(())
+    }
+
+    /// The target may lack what it was prepared with.
+    pub async fn unprepare(&self) {
+        self.prepared.write().await.clear();
     }
 
     /// Counts a parked row under its cause; answers how many of that cause there are now.

@@ -1,5 +1,6 @@
 //! What the tasks of one pipeline share: its parts, its state, and the few things one task tells another.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     /// Ports hold this; the handle and the supervisor hold the ports.
     pub ports: OnceLock<Vec<Weak<Port>>>,
     pub epoch: u16,
+    /// Sinks without a checkpoint whose targets were written before.
+    pub written_before: BTreeSet<String>,
     pub wish: watch::Sender<Wish>,
     pub requests: mpsc::Sender<Request>,
     pub commit_wanted: Notify,
@@ -79,6 +82,7 @@ pub(crate) struct SharedParts {
     pub phases: Phases,
     pub names: Vec<String>,
     pub record: crate::ledger::PipelineRecord,
+    pub written_before: BTreeSet<String>,
     pub requests: mpsc::Sender<Request>,
 }
 
@@ -92,6 +96,7 @@ impl Shared {
             backfills: Backfills::default(),
             backfill_wanted: Notify::new(),
             epoch: parts.record.epoch,
+            written_before: parts.written_before,
             spec: parts.spec,
             source: parts.source,
             ledger: parts.ledger,
@@ -151,6 +156,17 @@ impl Shared {
         self.position.send_replace(Some(batch.resume.clone()));
     }
 
+    /// A stream begins here: everything below was captured.
+    pub fn streaming_from(&self, position: &Position) {
+        self.position.send_if_modified(|known| {
+            let higher = known.as_ref().is_none_or(|known| known.version < position.version);
+            if higher {
+                *known = Some(position.clone());
+            }
+            higher
+        });
+    }
+
     /// The source does not answer; it is tried again.
     pub fn source_failed(&self, error: &Error) {
         self.caught_up.store(false, Ordering::Relaxed);
@@ -188,7 +204,7 @@ impl Shared {
     }
 
     /// Everything captured so far lies below.
-    fn captured_up_to(&self) -> Version {
+    pub(super) fn captured_up_to(&self) -> Version {
         self.position.borrow().as_ref().map_or(Version::ZERO, |position| position.version)
     }
 
@@ -305,6 +321,28 @@ impl Shared {
             ..BackfillTable::new(last + 1, table.to_owned())
         };
         self.plan(plan).await
+    }
+
+    /// All rows of these tables are read for these sinks, which are swept of what lies below then. A run that does just
+    /// that already is given up: what it has read may be what was lost.
+    pub(super) async fn want_swept(
+        &self,
+        tables: Vec<String>,
+        sinks: &[String],
+        below: Version,
+    ) -> Result<()> {
+        let (last, unfinished) = self.ledger.backfills(&self.spec.name).await?;
+        for table in tables {
+            let same =
+                |plan: &&BackfillTable| plan.table == table && plan.sinks == sinks && plan.sweep.is_some();
+            for before in unfinished.iter().filter(same) {
+                let given_up = BackfillTable { finished: true, ..before.clone() };
+                self.ledger.set_backfill(&self.spec.name, &given_up).await?;
+            }
+            let plan = BackfillTable { sinks: sinks.to_vec(), ..BackfillTable::new(last + 1, table) };
+            self.plan(BackfillTable { sweep: Some(below), ..plan }).await?;
+        }
+        Ok(())
     }
 
     async fn plan(&self, plan: BackfillTable) -> Result<()> {

@@ -18,14 +18,17 @@ use super::handle::{PipelineHandle, PipelineParts};
 use super::phase::Phase;
 use super::port::{Feed, Port};
 use super::queue::Queue;
+use super::recall::{self, Memory};
 use super::shared::{Shared, SharedParts};
 use super::verdict::{Verdict, verdict};
 use super::{committer, lane};
 use crate::error::Result;
 use crate::ledger::{ROUTER, TableState};
+use crate::mark::Marks;
 use crate::position::{Position, StoredPosition};
 use crate::route::RouteTable;
 use crate::sink::{Feeding, Sink};
+use crate::version::Version;
 
 /// Batches between capture and the dispatcher.
 const WORK: usize = 4;
@@ -36,13 +39,25 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub async fn spawn(parts: PipelineParts) -> Result<PipelineHandle> {
     let PipelineParts { spec, source, sinks, ledger, phases } = parts;
     ledger.forget_uncounted_letters(&spec.name).await?;
-    let record = ledger.pipeline(&spec.name).await?;
+    let mut record = ledger.pipeline(&spec.name).await?;
+    let written_before = recall::written_before(&spec.name, &sinks, &*ledger, &mut record).await?;
+    let marks = record.marks.clone();
     let names: Vec<String> = std::iter::once(ROUTER.to_owned()).chain(sinks.keys().cloned()).collect();
     let routes = RouteTable::new(&spec, &names)?.folding_case(true);
     let (requests, asked) = mpsc::channel(64);
     let checkpoints = record.checkpoints.clone();
-    let shared = Shared::new(SharedParts { spec, source, ledger, routes, phases, names, record, requests });
-    let ports = open_ports(&shared, sinks).await?;
+    let shared = Shared::new(SharedParts {
+        spec,
+        source,
+        ledger,
+        routes,
+        phases,
+        names,
+        record,
+        written_before,
+        requests,
+    });
+    let ports = open_ports(&shared, sinks, marks).await?;
     let ports: Arc<[Arc<Port>]> = ports.into();
     let weak = ports.iter().map(Arc::downgrade).collect();
     shared.ports.set(weak).unwrap_or_else(|_| unreachable!("the ports are set once, here"));
@@ -50,10 +65,15 @@ pub async fn spawn(parts: PipelineParts) -> Result<PipelineHandle> {
     Ok(PipelineHandle { shared, _ports: ports })
 }
 
-async fn open_ports(shared: &Arc<Shared>, sinks: BTreeMap<String, Arc<dyn Sink>>) -> Result<Vec<Arc<Port>>> {
+async fn open_ports(
+    shared: &Arc<Shared>,
+    sinks: BTreeMap<String, Arc<dyn Sink>>,
+    mut marks: BTreeMap<String, Marks>,
+) -> Result<Vec<Arc<Port>>> {
     let mut ports = Vec::with_capacity(sinks.len());
     for (index, (name, sink)) in sinks.into_iter().enumerate() {
-        ports.push(Port::open(index + 1, &name, sink, Arc::clone(shared)).await?);
+        let memory = Memory::new(marks.remove(&name));
+        ports.push(Port::open(index + 1, &name, sink, memory, Arc::clone(shared)).await?);
     }
     Ok(ports)
 }
@@ -78,6 +98,7 @@ async fn supervise(
         )
         .run(Arc::clone(&shared.source)),
     );
+    let recall = tokio::spawn(recall::run(Arc::clone(&shared)));
     let lowest = lowest(&shared, &checkpoints);
     if let Err(error) = stream(&shared, work, asked, lowest).await {
         shared.halt(&error);
@@ -96,7 +117,11 @@ async fn supervise(
         );
     }
     lane_tasks.shutdown().await;
-    backfill.abort();
+    for task in [backfill, recall] {
+        task.abort();
+        // Its end is all that is waited for.
+        drop(task.await);
+    }
     finish(&shared).await;
     committer.abort();
     shared.ended.send_replace(true);
@@ -154,6 +179,7 @@ async fn stream(
             let mut stream = shared.source.stream(from.as_ref()).await?;
             shared.source_recovered();
             capture.restart(stream.start()).await;
+            shared.streaming_from(&stream.start());
             if !std::mem::replace(&mut begun, true) {
                 begin(shared, &stream.start()).await?;
             }
@@ -185,11 +211,15 @@ async fn begin(shared: &Arc<Shared>, start: &Position) -> Result<()> {
         shared.backfills.want();
         shared.backfill_wanted.notify_one();
     }
-    let sinks: Vec<String> =
-        new.iter().filter(|index| **index > 0).map(|index| shared.names[*index].clone()).collect();
-    if !sinks.is_empty() && shared.spec.source.backfill {
+    let sinks = new.iter().filter(|index| **index > 0).map(|index| shared.names[*index].clone());
+    let (before, empty): (Vec<_>, Vec<_>) = sinks.partition(|name| shared.written_before.contains(name));
+    if !before.is_empty() {
         let tables = first_tables(shared, &new).await?;
-        shared.want_backfill(tables, sinks).await?;
+        shared.want_swept(tables, &before, Version::first_of(start.version.epoch())).await?;
+    }
+    if !empty.is_empty() && shared.spec.source.backfill {
+        let tables = first_tables(shared, &new).await?;
+        shared.want_backfill(tables, empty).await?;
     }
     committer::commit(shared, &*shared.source).await
 }

@@ -53,6 +53,18 @@ fn what_it_holds_is_known_by_table_and_template() {
 }
 
 #[test]
+fn an_older_copy_or_another_archive_has_lost_something() {
+    let (older, mut newer) = (filled(), filled());
+    newer.token.clone_from(&older.token);
+    newer.generation = older.generation + 1;
+    assert_eq!(
+        (older.marks().lost(&newer.marks()).count(), newer.marks().lost(&older.marks()).count()),
+        (0, 1)
+    );
+    assert_eq!(older.marks().lost(&Manifest::new("shop").marks()).count(), 1);
+}
+
+#[test]
 fn a_format_of_the_future_is_not_read() {
     let text = String::from_utf8(filled().encode().unwrap()).unwrap();
     let text = text.replace("\"version\":1,", "\"version\":2,");

@@ -37,7 +37,7 @@ async fn keys_lie_at_their_owners_with_tombstones_and_marks() {
         let marks: BTreeSet<String> = look(&master, &["KEYS", &format!("syncline:mark:{{{name}*")]);
         assert_eq!(marks.len(), 1, "{marks:?}");
         let mark = marks.first().unwrap();
-        assert_eq!(look::<String>(&master, &["GET", mark]), version(3).to_string());
+        assert_eq!(look::<String>(&master, &["HGET", mark, "version"]), version(3).to_string());
         found += look::<Vec<String>>(&master, &["KEYS", &format!("{run}*")]).len();
         let tombstones: Vec<String> = look(&master, &["KEYS", &format!("syncline:tombstone:{{{run}*")]);
         found += tombstones.len();

@@ -23,7 +23,7 @@ async fn scripts_that_were_flushed_are_loaded_again() {
         assert!(all_applied(&sink.apply(&documents(0..100, n, 10)).await.unwrap()));
         server.look::<String>(&["SCRIPT", "FLUSH"]);
     }
-    assert_eq!(server.look::<String>(&["GET", "syncline:mark:{shop}"]), version(3).to_string());
+    assert_eq!(server.look::<String>(&["HGET", "syncline:mark:{shop}", "version"]), version(3).to_string());
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use syncline_engine::error::{Code, Kind};
+use syncline_engine::mark::Marks;
 use syncline_engine::sink::{Address, Delivery, Outcome, Sink};
 use syncline_engine::version::Version;
 
@@ -49,7 +50,7 @@ async fn a_document_is_written_replaced_deleted_and_written_again() {
         assert!(matches!(apply_one(&sink, put(6, "{}")).await, Outcome::Applied));
         assert_eq!(look::<i64>(&url, &["EXISTS", &tombstone]), 0);
     }
-    assert!(look::<String>(&url, &["GET", "syncline:mark:{gate}"]) >= version(16).to_string());
+    assert!(look::<String>(&url, &["HGET", "syncline:mark:{gate}", "version"]) >= version(16).to_string());
     look::<i64>(&url, &["DEL", &key]);
 }
 
@@ -60,10 +61,39 @@ async fn the_mark_only_rises() {
     let mark = format!("syncline:mark:{{{name}}}");
     for (number, expected) in [(7, 7), (3, 7), (9, 9)] {
         apply_one(&sink, document(&plan, "", &format!("{key}{number}"), version(number), "{}")).await;
-        assert_eq!(look::<String>(&url, &["GET", &mark]), version(expected).to_string());
+        assert_eq!(look::<String>(&url, &["HGET", &mark, "version"]), version(expected).to_string());
         look::<i64>(&url, &["DEL", &format!("{key}{number}")]);
     }
     look::<i64>(&url, &["DEL", &mark]);
+}
+
+#[tokio::test]
+async fn a_master_that_has_lost_writes_has_another_mark() {
+    let (url, name) = (server("REDIS"), unique("mark"));
+    let (sink, plan, key) = (sink(&url, &name), key_plan(|_| ()), unique("mark:"));
+    let mark = format!("syncline:mark:{{{name}}}");
+    let none = Marks::default();
+    assert_eq!(sink.marks(&none).await.unwrap(), none);
+    for n in 1..4 {
+        apply_one(&sink, document(&plan, "", &key, version(n), "{}")).await;
+    }
+    let first = sink.acknowledged();
+    assert_eq!(first.0[&mark].count, 3);
+    assert_eq!(sink.marks(&first).await.unwrap(), first);
+    let lost = |now: &Marks| first.lost(now).count();
+    // As after a failover to a replica that lacks the last write: the next write notices, whatever count it comes to.
+    look::<i64>(&url, &["HSET", &mark, "count", "2"]);
+    apply_one(&sink, document(&plan, "", &key, version(4), "{}")).await;
+    assert_eq!((sink.acknowledged().0[&mark].count, lost(&sink.acknowledged())), (3, 1));
+    // Flushed, or with something else in its place.
+    for command in [vec!["DEL", &mark], vec!["SET", &mark, "x"]] {
+        let second = sink.marks(&none).await.unwrap();
+        look::<redis::Value>(&url, &command);
+        assert_eq!(sink.marks(&second).await.unwrap(), none);
+        apply_one(&sink, document(&plan, "", &key, version(5), "{}")).await;
+        assert_eq!(second.lost(&sink.acknowledged()).count(), 1);
+    }
+    look::<i64>(&url, &["DEL", &mark, &key]);
 }
 
 #[tokio::test]

@@ -48,7 +48,10 @@ async fn after_a_failover_the_promoted_replica_is_written() {
     }
     assert!(tries > 0);
     assert_eq!(replica.look::<i64>(&["DBSIZE"]), 102);
-    assert_eq!(replica.look::<String>(&["GET", "syncline:mark:{shop}"]), version(100).to_string());
+    assert_eq!(
+        replica.look::<String>(&["HGET", "syncline:mark:{shop}", "version"]),
+        version(100).to_string()
+    );
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use reqwest::Method;
 use serde_json::{Value, json};
 use syncline_engine::error::{Code, Kind};
+use syncline_engine::mark::Marks;
 use syncline_engine::schema::{Column, ColumnKind, TableSchema};
 use syncline_engine::sink::Sink;
 
@@ -33,18 +34,51 @@ async fn an_index_is_an_alias_from_the_first_day() {
         assert_eq!(found, json!({&backing: {"aliases": {&bench.index: {"is_write_index": true}}}}));
         let mapping = bench.mapping().await;
         assert_eq!(mapping["dynamic"], json!("false"));
-        assert_eq!(mapping["_meta"], json!({"syncline": {"pipeline": "shop"}}));
+        assert_eq!(mapping["_meta"], json!({"syncline": {"epochs": {"shop": 0}}}));
         assert_eq!(words(&bench.apply(&[bench.put("1", 1, r#"{"id":1}"#)]).await), ["applied"]);
     })
     .await;
 }
 
 #[tokio::test]
-async fn the_mark_has_the_epoch_where_it_is_known() {
+async fn the_epoch_stands_in_the_index_before_its_first_document() {
     on_each(async |bench: Bench| {
-        let version = syncline_engine::version::Version::new(3, 1, 1);
-        bench.apply(&[testing::document(&bench.plan, &bench.index, "1", version, "{}")]).await;
-        assert_eq!(bench.mapping().await["_meta"], json!({"syncline": {"pipeline": "shop", "epoch": 3}}));
+        for epoch in [3, 3, 5] {
+            let version = syncline_engine::version::Version::new(epoch, 1, 1);
+            bench.apply(&[testing::document(&bench.plan, &bench.index, "1", version, "{}")]).await;
+            assert_eq!(bench.mapping().await["_meta"], json!({"syncline": {"epochs": {"shop": epoch}}}));
+        }
+        let body = json!({"_meta": {"owner": "us", "syncline": {"epochs": {"other": 9, "shop": 5}}}});
+        bench.ask(Method::PUT, "/{}/_mapping", body).await;
+        let version = syncline_engine::version::Version::new(6, 1, 1);
+        let later = bench.restarted();
+        later.apply(&[testing::document(&bench.plan, &bench.index, "1", version, "{}")]).await.unwrap();
+        let both = json!({"owner": "us", "syncline": {"epochs": {"other": 9, "shop": 6}}});
+        assert_eq!(bench.mapping().await["_meta"], both);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_index_that_was_made_again_has_another_mark() {
+    on_each(async |bench: Bench| {
+        let none = Marks::default();
+        assert_eq!(bench.sink.marks(&none).await.unwrap(), none, "nothing is written yet");
+        bench.apply(&[bench.put("1", 1, r#"{"id":1}"#)]).await;
+        let shown = bench.sink.acknowledged();
+        let index = format!("{}-000001", bench.index);
+        assert_eq!(shown.0[&index].target.as_ref(), Some(&bench.index));
+        let first = bench.restarted().marks(&none).await.unwrap();
+        assert_eq!(first, shown, "the write has shown what is there");
+        bench.apply(&[bench.put("2", 2, r#"{"id":2}"#)]).await;
+        assert_eq!(bench.sink.marks(&first).await.unwrap(), first, "writes change nothing");
+        bench.ask(Method::DELETE, "/{}-000001", Value::Null).await;
+        assert_eq!(bench.sink.marks(&first).await.unwrap(), none);
+        // Made again by the write that finds it gone, which knows it at once.
+        assert_eq!(words(&bench.apply(&[bench.put("3", 3, r#"{"id":3}"#)]).await), ["applied"]);
+        let again = bench.sink.acknowledged();
+        assert_eq!(first.lost(&again).map(|(name, _)| name).collect::<Vec<_>>(), [index]);
+        assert_eq!(bench.sink.marks(&again).await.unwrap(), again);
     })
     .await;
 }

@@ -25,6 +25,7 @@ use syncline_engine::ledger::{
     AuditRecord, BackfillTable, Chunk, Commit, CountKey, Counts, DeadLetter, DeadLetterFilter, Ledger,
     Parked, PipelineRecord, SchemaRecord, TableRecord,
 };
+use syncline_engine::mark::Marks;
 use syncline_engine::version::Version;
 
 /// The file's name in the data folder.
@@ -123,6 +124,11 @@ impl Ledger for SqliteLedger {
     async fn begin_epoch(&self, pipeline: &str, epoch: u16, plans: &[BackfillTable]) -> Result<()> {
         let (pipeline, plans) = (pipeline.to_owned(), plans.to_vec());
         self.writer.run(move |c| write::begin_epoch(c, &pipeline, epoch, &plans)).await
+    }
+
+    async fn set_marks(&self, pipeline: &str, sink: &str, marks: &Marks) -> Result<()> {
+        let (pipeline, sink, marks) = (pipeline.to_owned(), sink.to_owned(), marks.clone());
+        self.writer.run(move |c| write::set_marks(c, &pipeline, &sink, &marks)).await
     }
 
     async fn set_paused(&self, pipeline: &str, paused: bool) -> Result<()> {

@@ -48,6 +48,11 @@ pub fn pipeline(c: &Connection, pipeline: &str) -> Result<PipelineRecord> {
         let at = Version::from_raw(uint(row, 3)?).unwrap_or_default();
         record.tables.insert(row.get(0)?, TableRecord { state, error, at });
     }
+    let mut marks = c.prepare_cached("SELECT sink, marks FROM mark WHERE pipeline = ?1")?;
+    let mut rows = marks.query([pipeline])?;
+    while let Some(row) = rows.next()? {
+        record.marks.insert(row.get(0)?, json(&row.get::<_, String>(1)?, 1)?);
+    }
     Ok(record)
 }
 

@@ -5,7 +5,16 @@
 pub const APPLICATION: i32 = 0x5379_6e4c;
 
 /// `MIGRATIONS[n]` leads from layout `n` to layout `n + 1`.
-pub const MIGRATIONS: &[&str] = &[FIRST, SWEEPS, HELD_ROWS];
+pub const MIGRATIONS: &[&str] = &[FIRST, SWEEPS, HELD_ROWS, MARKS];
+
+const MARKS: &str = "
+CREATE TABLE mark (
+    pipeline  TEXT NOT NULL,
+    sink      TEXT NOT NULL,
+    marks     TEXT NOT NULL,
+    PRIMARY KEY (pipeline, sink)
+) STRICT, WITHOUT ROWID;
+";
 
 const HELD_ROWS: &str = "
 CREATE TABLE held_rows (

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use syncline_engine::ledger::{
     AuditRecord, BackfillTable, Chunk, Commit, CountKey, Counts, SchemaRecord, TableRecord, TableState,
 };
+use syncline_engine::mark::Marks;
 use syncline_engine::position::StoredPosition;
 use syncline_engine::version::Version;
 
@@ -47,11 +48,21 @@ pub fn commit(c: &Connection, pipeline: &str, commit: &Commit) -> Result<Vec<(Co
                    ON CONFLICT DO NOTHING";
         run(c, sql, params![pipeline, chunk.run, chunk.table, chunk.ordinal, sink])?;
     }
+    for (sink, marks) in &commit.marks {
+        set_marks(c, pipeline, sink, marks)?;
+    }
     let moved = letters::commit(c, pipeline, commit)?;
     for (key, counts) in &moved {
         add_counts(c, pipeline, key, counts)?;
     }
     Ok(moved)
+}
+
+pub fn set_marks(c: &Connection, pipeline: &str, sink: &str, marks: &Marks) -> Result<()> {
+    seen(c, pipeline)?;
+    let sql = "INSERT INTO mark (pipeline, sink, marks) VALUES (?1, ?2, ?3)
+               ON CONFLICT DO UPDATE SET marks = excluded.marks";
+    run(c, sql, params![pipeline, sink, json(marks)?]).map(drop)
 }
 
 fn checkpoint(c: &Connection, pipeline: &str, sink: &str, at: &StoredPosition) -> Result<()> {

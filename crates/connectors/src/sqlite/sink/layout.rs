@@ -6,6 +6,7 @@
 //! cache(key, value, version, expires_at)                   `key:` targets; PRIMARY KEY (key)
 //! collections(collection, id, version, document)           `collection:` targets; PRIMARY KEY (collection, id)
 //! _syncline_targets(table_name)                            which of these tables are ours
+//! _syncline_mark(pipeline, token, count, epoch)            what the file remembers of a pipeline; see `mark.rs`
 //! ```
 //!
 //! `document` and `value` are one JSON object as text; NULL is a tombstone: it refuses older writes. `version` is the
@@ -16,6 +17,8 @@ use std::path::Path;
 use rusqlite::{Connection, Result, TransactionBehavior};
 use syncline_engine::error::{Code, Error};
 use syncline_engine::route::TargetKind;
+
+use super::mark;
 
 const MARKER: &str =
     "CREATE TABLE IF NOT EXISTS _syncline_targets (table_name TEXT PRIMARY KEY) WITHOUT ROWID";
@@ -130,6 +133,7 @@ pub fn make(c: &mut Connection, kind: TargetKind, path: &Path) -> std::result::R
     let layouts = layouts(kind, path)?;
     let transaction = c.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(MARKER)?;
+    transaction.execute_batch(mark::TABLE)?;
     for layout in layouts {
         if !is_made(&transaction, layout, path)? {
             transaction.execute_batch(layout.sql)?;

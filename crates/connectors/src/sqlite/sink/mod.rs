@@ -2,6 +2,7 @@
 //! The file's layout is `layout.rs`, what is written per role `write.rs`, the query `search.rs`. Retries are the engine's.
 
 mod layout;
+mod mark;
 mod scan;
 mod search;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use rusqlite::Connection;
 use serde_json::value::RawValue;
 use syncline_engine::clock::now_millis;
 use syncline_engine::error::{Code, Error, Result};
+use syncline_engine::mark::Marks;
 use syncline_engine::route::{Scope, TargetKind, TargetPlan};
 use syncline_engine::schema::TableSchema;
 use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Outcome, Sink};
@@ -41,14 +43,19 @@ pub struct SqliteSink {
 }
 
 struct Shared {
+    pipeline: String,
     path: PathBuf,
     kinds: Vec<TargetKind>,
     state: Mutex<State>,
+    /// As the last transaction left them.
+    marks: Mutex<Marks>,
 }
 
 #[derive(Default)]
 struct State {
     open: Option<Connection>,
+    /// The file that is open.
+    file: Option<file::Inode>,
     /// A write to the disk failed: nobody knows what of the WAL it holds.
     suspect: bool,
     /// When expired entries were last removed.
@@ -73,14 +80,20 @@ pub(crate) struct Item {
 
 impl SqliteSink {
     /// Reads the configuration; opens nothing yet. `kinds`: the roles it plays.
-    pub fn new(connection: &ConnectionSpec, kinds: &[TargetKind]) -> Result<SqliteSink> {
+    pub fn new(connection: &ConnectionSpec, pipeline: &str, kinds: &[TargetKind]) -> Result<SqliteSink> {
         let (items, bytes) = (connection.options.batch_items, connection.options.batch_bytes);
         let feeding = Feeding::Lanes {
             lanes: 1,
             max_items: items.unwrap_or(ITEMS).max(1),
             max_bytes: bytes.unwrap_or(BYTES).max(1),
         };
-        let shared = Shared { path: file::path(connection)?, kinds: kinds.to_vec(), state: Mutex::default() };
+        let shared = Shared {
+            pipeline: pipeline.to_owned(),
+            path: file::path(connection)?,
+            kinds: kinds.to_vec(),
+            state: Mutex::default(),
+            marks: Mutex::default(),
+        };
         Ok(SqliteSink { shared: Arc::new(shared), feeding })
     }
 
@@ -127,6 +140,7 @@ impl Shared {
                     .and_then(|c| layout::prepare(c, state.suspect))
                     .map_err(|e| self.failed(&e))?;
                 state.suspect = false;
+                state.file = Some(file::Inode::of(&self.path));
                 c
             }
         };
@@ -189,11 +203,11 @@ impl Shared {
 
     fn apply(&self, state: &mut State, items: &[Item]) -> Result<Vec<Outcome>> {
         self.open(state)?;
-        let State { open, suspect, purged_at, binary } = state;
+        let State { open, suspect, purged_at, binary, .. } = state;
         let Some(c) = open else { return Err(Error::new(Code::Internal, "the connection is not there")) };
         let now = now_millis();
-        let result = write::apply(c, items, now, binary);
-        let outcomes = result.map_err(|stop| match stop {
+        let result = write::apply(c, &self.pipeline, items, now, binary);
+        let (outcomes, marks) = result.map_err(|stop| match stop {
             write::Stop::Sqlite(error) => {
                 *suspect |= error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure);
                 self.failed(&error)
@@ -202,6 +216,7 @@ impl Shared {
                 Error::new(Code::SqliteSinkForeign, format!("{}: {what}", self.path.display()))
             }
         })?;
+        *self.marks.lock().unwrap_or_else(PoisonError::into_inner) = marks;
         if items.iter().any(|item| item.plan.spec.kind == TargetKind::Cache)
             && now - *purged_at >= write::PURGE_MILLIS
         {
@@ -251,6 +266,26 @@ impl Sink for SqliteSink {
 
     async fn check(&self) -> Result<Vec<Error>> {
         self.with(|shared, _| Ok(shared.findings().unwrap_or_else(|error| vec![error]))).await
+    }
+
+    /// A file that was moved over the one that is open, or deleted, is noticed here.
+    async fn marks(&self, _known: &Marks) -> Result<Marks> {
+        self.with(|shared, state| {
+            if state.file.as_ref().is_some_and(|file| *file != file::Inode::of(&shared.path)) {
+                (state.open, state.file) = (None, None);
+            }
+            let marks = match shared.existing(state)? {
+                Some(c) => mark::read(c, &shared.pipeline).map_err(|e| shared.failed(&e))?,
+                None => Marks::default(),
+            };
+            shared.marks.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&marks);
+            Ok(marks)
+        })
+        .await
+    }
+
+    fn acknowledged(&self) -> Marks {
+        self.shared.marks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn close(&self) -> Result<()> {

@@ -3,12 +3,13 @@
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, TransactionBehavior, params};
 use syncline_engine::error::{Code, Error};
+use syncline_engine::mark::Marks;
 use syncline_engine::route::TargetKind;
 use syncline_engine::sink::{Body, Outcome};
 use syncline_engine::version::Version;
 
-use super::Item;
 use super::texts::{self, BinaryFields};
+use super::{Item, mark};
 
 /// Expired entries are removed so often at most.
 pub const PURGE_MILLIS: i64 = 10_000;
@@ -31,21 +32,24 @@ impl From<rusqlite::Error> for Stop {
     }
 }
 
-/// Writes all items; one outcome each.
+/// Writes all items; one outcome each, and the pipeline's mark behind them.
 pub fn apply(
     c: &mut Connection,
+    pipeline: &str,
     items: &[Item],
     now: i64,
     binary: &BinaryFields,
-) -> std::result::Result<Vec<Outcome>, Stop> {
+) -> std::result::Result<(Vec<Outcome>, Marks), Stop> {
     let transaction = c.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut outcomes = Vec::with_capacity(items.len());
     let mut text = String::new();
     for item in items {
         outcomes.push(one(&transaction, item, now, binary, &mut text)?);
     }
+    let epoch = items.iter().map(|item| item.version.epoch()).max().unwrap_or_default();
+    let marks = mark::raise(&transaction, pipeline, epoch)?;
     transaction.commit()?;
-    Ok(outcomes)
+    Ok((outcomes, marks))
 }
 
 fn one(

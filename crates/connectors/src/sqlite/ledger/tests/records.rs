@@ -17,10 +17,10 @@ use super::{counted, open, position};
 async fn a_pipeline_never_seen_is_the_default() {
     let data = tempfile::tempdir().unwrap();
     let ledger = open(data.path());
-    let PipelineRecord { epoch, checkpoints, counts, tables, paused } =
+    let PipelineRecord { epoch, checkpoints, counts, tables, marks, paused } =
         ledger.pipeline("shop").await.unwrap();
     assert_eq!((epoch, paused), (0, false));
-    assert!(checkpoints.is_empty() && counts.is_empty() && tables.is_empty());
+    assert!(checkpoints.is_empty() && counts.is_empty() && tables.is_empty() && marks.is_empty());
     assert!(ledger.pipelines().await.unwrap().is_empty());
     assert_eq!(ledger.backfills("shop").await.unwrap(), (0, vec![]));
 }

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use rusqlite::Connection;
 use syncline_engine::error::{Code, Kind};
+use syncline_engine::mark::Marks;
 use syncline_engine::route::TargetKind;
 use syncline_engine::sink::Sink;
 
@@ -32,6 +33,31 @@ async fn child_that_applies_for_ever() {
         writeln!(out, "applied {n}").unwrap();
         out.flush().unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_file_that_is_another_has_another_mark() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let none = Marks::default();
+    assert_eq!(sink(&path).marks(&none).await.unwrap(), none);
+    assert!(!path.exists(), "looking makes no file");
+    let first = ready(&path).await;
+    let search = plan(TargetKind::Search, None);
+    first.apply(&[delivery(&search, "1", at(1), Some("{}"))]).await.unwrap();
+    let old = first.acknowledged();
+    first.close().await.unwrap();
+    std::fs::copy(&path, folder.path().join("copy.db")).unwrap();
+    first.apply(&[delivery(&search, "2", at(2), Some("{}"))]).await.unwrap();
+    let new = first.marks(&none).await.unwrap();
+    assert_eq!((old.lost(&new).count(), new.lost(&old).count()), (0, 1), "a count that rises");
+    std::fs::rename(folder.path().join("copy.db"), &path).unwrap();
+    for rest in ["t.db-wal", "t.db-shm"] {
+        let _gone = std::fs::remove_file(folder.path().join(rest));
+    }
+    assert_eq!(first.marks(&none).await.unwrap(), old, "the copy is open now");
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(first.marks(&none).await.unwrap(), none);
 }
 
 #[tokio::test]

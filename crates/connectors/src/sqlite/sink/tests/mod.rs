@@ -42,7 +42,8 @@ fn schema() -> TableSchema {
 fn sink(path: &Path) -> SqliteSink {
     let url = format!("sqlite:{}", path.display());
     let connection = ConnectionSpec { name: "target".into(), url, options: ConnectionOptions::default() };
-    SqliteSink::new(&connection, &[TargetKind::Search, TargetKind::Cache, TargetKind::Document]).unwrap()
+    SqliteSink::new(&connection, "shop", &[TargetKind::Search, TargetKind::Cache, TargetKind::Document])
+        .unwrap()
 }
 
 /// A sink that is ready for all three roles.

@@ -1,0 +1,79 @@
+//! The pipeline's marks: a hash at each master that tells which writes it has (`lua/mark.lua` raises it with every call).
+//! A count below the one that was acknowledged, or another token, means that the master has lost some.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use redis::Value;
+use syncline_engine::error::Result;
+use syncline_engine::mark::{Mark, Marks};
+use syncline_engine::version::Version;
+
+use super::client::ask;
+use super::fleet::Fleet;
+
+/// The marks as writes have shown them.
+#[derive(Default)]
+pub struct Shown(Mutex<Marks>);
+
+impl Shown {
+    fn lock(&self) -> MutexGuard<'_, Marks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All of them.
+    pub fn marks(&self) -> Marks {
+        self.lock().clone()
+    }
+
+    /// What the target itself has said counts.
+    pub fn set(&self, marks: &Marks) {
+        self.lock().clone_from(marks);
+    }
+
+    /// The count that is known to be at a mark.
+    pub fn count(&self, name: &str) -> u64 {
+        self.lock().0.get(name).map_or(0, |mark| mark.count)
+    }
+
+    /// The script's answer at a mark. Answers of one token may come in any order.
+    pub fn take(&self, name: &str, answer: Value) {
+        let Ok((token, count, version)) = redis::from_redis_value::<(String, u64, String)>(answer) else {
+            return;
+        };
+        let mut marks = self.lock();
+        let known = marks.0.entry(name.to_owned()).or_default();
+        if known.token != token || known.count < count {
+            *known = mark(token, count, &version);
+        }
+    }
+}
+
+fn mark(token: String, count: u64, version: &str) -> Mark {
+    let epoch = Version::parse(version).unwrap_or_default().epoch();
+    Mark { token, count, epoch, target: None }
+}
+
+/// The marks of all masters, and those known ones whose slots lie elsewhere by now.
+pub async fn read(fleet: &Fleet, known: &Marks) -> Result<Marks> {
+    let own = fleet.masters().iter().filter_map(|host| fleet.mark(host));
+    let names: BTreeSet<&str> = own.chain(known.0.keys().map(String::as_str)).collect();
+    let mut found = BTreeMap::new();
+    for name in names {
+        let host = fleet.owner(name)?;
+        let mut link = fleet.connection(host).await?.link;
+        let kind = ask(&mut link, redis::cmd("TYPE").arg(name), host).await?;
+        if redis::from_redis_value::<String>(kind).as_deref() != Ok("hash") {
+            continue; // it is not there, or somebody has put something else there
+        }
+        let mut command = redis::cmd("HMGET");
+        command.arg(name).arg("token").arg("count").arg("version");
+        let answer = ask(&mut link, &command, host).await?;
+        if let Ok((Some(token), Some(count), Some(version))) =
+            redis::from_redis_value::<(Option<String>, Option<u64>, Option<String>)>(answer)
+        {
+            found.insert(name.to_owned(), mark(token, count, &version));
+        }
+    }
+    Ok(Marks(found))
+}

@@ -1,0 +1,271 @@
+//! Compares what a target remembers with what the ledger remembers of it (DESIGN 4.6): before the first write, after every
+//! outage, at every commit for what the writes themselves have shown, and every few seconds. What a target has lost is
+//! read again for it alone and swept; a target that a later history has written halts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::Mutex;
+
+use super::Shared;
+use super::anew::above;
+use super::port::Port;
+use super::verdict::{Verdict, verdict};
+use crate::clock::now_millis;
+use crate::error::{Code, Error, Result};
+use crate::ledger::{AuditRecord, Ledger, PipelineRecord};
+use crate::mark::{Mark, Marks};
+use crate::route::Scope;
+use crate::sink::Sink;
+use crate::version::Version;
+
+/// How long until the first look for the beginning of the stream.
+const BEGINNING: Duration = Duration::from_millis(20);
+/// How often a target that nothing happens to is asked.
+const APART: Duration = Duration::from_secs(5);
+
+/// How long a start waits for what targets that the ledger does not know remember.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is remembered of one target.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// As the ledger has it; `None` before the first contact.
+    known: Mutex<Option<Marks>>,
+    /// Compared since the last failure.
+    compared: AtomicBool,
+}
+
+impl Memory {
+    /// `known`: as the ledger has it.
+    pub fn new(known: Option<Marks>) -> Memory {
+        Memory { known: Mutex::new(known), compared: AtomicBool::new(false) }
+    }
+
+    /// The target failed: it may come back as another.
+    pub fn doubt(&self) {
+        self.compared.store(false, Ordering::Release);
+    }
+}
+
+impl Port {
+    /// Returns once the target is known to hold what it was given, or what it lacks is planned to be read.
+    pub async fn recalled(&self) -> Result<()> {
+        if self.memory.compared.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut known = self.memory.known.lock().await;
+        match self.memory.compared.load(Ordering::Acquire) {
+            true => Ok(()),
+            false => self.ask(&mut known).await,
+        }
+    }
+
+    /// The target is asked even if it has not failed. Writes do not wait for that.
+    async fn look(&self) -> Result<()> {
+        self.health.knock(&*self.sink).await?;
+        let mut known = self.memory.known.lock().await;
+        self.ask(&mut known).await
+    }
+
+    async fn ask(&self, known: &mut Option<Marks>) -> Result<()> {
+        if let Some(known) = known {
+            self.learn(known).await?;
+        }
+        let now = self.sink.marks(known.as_ref().unwrap_or(&Marks::default())).await?;
+        match known {
+            Some(before) => self.compare(before, &now).await?,
+            None => self.meet(&now).await?,
+        }
+        if known.as_ref() != Some(&now) {
+            self.shared.ledger.set_marks(&self.shared.spec.name, &self.name, &now).await?;
+            *known = Some(now);
+        }
+        self.memory.compared.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// What its last writes have shown of the target, if the ledger does not know it yet; for the next commit.
+    pub async fn noticed(&self) -> Result<Option<Marks>> {
+        // Whoever holds it asks the target itself.
+        let Ok(mut known) = self.memory.known.try_lock() else { return Ok(None) };
+        let Some(known) = known.as_mut() else { return Ok(None) };
+        Ok(self.learn(known).await?.then(|| known.clone()))
+    }
+
+    /// Answers whether there was anything to learn.
+    async fn learn(&self, known: &mut Marks) -> Result<bool> {
+        let shown = self.sink.acknowledged();
+        self.compare(&known.among(&shown), &shown).await?;
+        Ok(known.update(&shown))
+    }
+
+    /// The comparison failed.
+    pub fn doubt(&self, error: &Error) {
+        self.memory.doubt();
+        match verdict(error) {
+            Verdict::Retry => self.health.failed(error),
+            Verdict::Park | Verdict::HaltTable | Verdict::Halt => {
+                self.health.halt(error);
+                self.shared.tracker.abandon(self.index);
+            }
+        }
+    }
+
+    async fn compare(&self, before: &Marks, now: &Marks) -> Result<()> {
+        let ours = self.shared.epoch_now();
+        if let Some(theirs) = now.epoch().filter(|epoch| *epoch > ours) {
+            return Err(self.foreign(theirs, ours));
+        }
+        let lost: Vec<(&str, &Mark)> = before.lost(now).collect();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = lost.iter().map(|(name, _)| *name).collect();
+        let pipeline = &self.shared.spec.name;
+        tracing::warn!(
+            pipeline,
+            sink = self.name,
+            "it does not hold what it held ({}): read again",
+            names.join(", ")
+        );
+        let targets: Option<BTreeSet<&str>> = lost.iter().map(|(_, mark)| mark.target.as_deref()).collect();
+        let below = self.shared.captured_up_to().max(self.shared.tracker.replayed_below());
+        self.unprepare().await;
+        self.shared.want_restored(self, targets.as_ref(), below).await
+    }
+
+    /// The ledger does not know the target. If it was written before, then by a pipeline whose ledger is lost.
+    async fn meet(&self, now: &Marks) -> Result<()> {
+        let ours = self.shared.epoch_now();
+        match now.epoch() {
+            None => Ok(()),
+            Some(theirs) if theirs >= ours => Err(self.foreign(theirs, ours)),
+            Some(_) if self.shared.sweeps(&self.name).await? => Ok(()),
+            Some(_) => self.shared.want_restored(self, None, Version::first_of(ours)).await,
+        }
+    }
+
+    fn foreign(&self, theirs: u16, ours: u16) -> Error {
+        let what = format!(
+            "{} was written in epoch {theirs}, the ledger of this pipeline is in epoch {ours}",
+            self.name
+        );
+        Error::new(Code::TargetForeign, what)
+    }
+}
+
+impl Shared {
+    /// The epoch of what is captured now.
+    fn epoch_now(&self) -> u16 {
+        self.epoch.max(self.captured_up_to().epoch())
+    }
+
+    /// Whether an unfinished run reads for this sink and sweeps then.
+    async fn sweeps(&self, sink: &str) -> Result<bool> {
+        let (_, unfinished) = self.ledger.backfills(&self.spec.name).await?;
+        Ok(unfinished.iter().any(|plan| plan.sweep.is_some() && plan.sinks.iter().any(|name| name == sink)))
+    }
+
+    /// What a sink holds of these of its targets (of all of them: `None`) is read again, and swept of what lies below.
+    async fn want_restored(
+        &self,
+        port: &Port,
+        targets: Option<&BTreeSet<&str>>,
+        below: Version,
+    ) -> Result<()> {
+        let mut tables = Vec::new();
+        for schema in self.source.tables().await? {
+            let halted = self.tables.halted().contains(&*schema.name);
+            if !halted && self.feeds(port.index, &schema.name, targets)? {
+                tables.push(schema.name.to_string());
+            }
+        }
+        self.want_swept(tables, std::slice::from_ref(&port.name), below).await
+    }
+
+    /// Whether the table's documents are among what these targets of the sink hold.
+    fn feeds(&self, sink: usize, table: &str, names: Option<&BTreeSet<&str>>) -> Result<bool> {
+        for (index, plan) in self.routes.targets_of(table) {
+            if *index != sink || plan.spec.invalidate {
+                continue;
+            }
+            let Some(names) = names else { return Ok(true) };
+            let scope = Scope::new(plan, table)?;
+            if names.iter().any(|name| scope.names_hold(name)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Before anything runs: which sinks of those that the ledger knows nothing of were written before. If it knows of none at
+/// all it was lost: what is captured from here on is of an epoch above all that they hold.
+pub(crate) async fn written_before(
+    pipeline: &str,
+    sinks: &BTreeMap<String, Arc<dyn Sink>>,
+    ledger: &dyn Ledger,
+    record: &mut PipelineRecord,
+) -> Result<BTreeSet<String>> {
+    let unknown = sinks.iter().filter(|(name, _)| !record.marks.contains_key(*name));
+    let asked = unknown.map(async |(name, sink)| {
+        let none = Marks::default();
+        let marks = tokio::time::timeout(PATIENCE, sink.marks(&none)).await;
+        // One that does not answer is asked again before it is written.
+        (name.clone(), marks.ok().and_then(Result::ok).and_then(|marks| marks.epoch()))
+    });
+    let found = join_all(asked).await;
+    let found: BTreeMap<String, u16> =
+        found.into_iter().filter_map(|(name, epoch)| Some((name, epoch?))).collect();
+    let highest = found.values().copied().max().filter(|highest| *highest >= record.epoch);
+    if let (true, Some(highest)) = (record.checkpoints.is_empty() && record.marks.is_empty(), highest) {
+        let epoch = above(pipeline, highest)?;
+        tracing::warn!(
+            pipeline,
+            epoch,
+            "the ledger does not know targets that were written before: all is read again"
+        );
+        let detail = serde_json::json!({ "epoch": epoch, "targets": found });
+        ledger
+            .audit(&AuditRecord {
+                at: now_millis(),
+                actor: "syncline".to_owned(),
+                action: "new epoch".to_owned(),
+                pipeline: pipeline.to_owned(),
+                detail: detail.to_string(),
+            })
+            .await?;
+        ledger.set_epoch(pipeline, epoch).await?;
+        record.epoch = epoch;
+    }
+    Ok(found.into_iter().filter(|(_, epoch)| *epoch < record.epoch).map(|(name, _)| name).collect())
+}
+
+/// Asks the targets every few seconds until the pipeline ends. The first time it is those that no write has come to yet.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    while !shared.streaming.load(Ordering::Relaxed) {
+        tokio::time::sleep(BEGINNING).await;
+    }
+    loop {
+        let ports = shared.ports();
+        join_all(ports.iter().filter(|port| !port.health.halted()).map(|port| look(port))).await;
+        tokio::time::sleep(APART).await;
+    }
+}
+
+async fn look(port: &Port) {
+    if let Err(error) = port.look().await {
+        port.doubt(&error);
+    }
+}
+
+/// Asks all targets now; `Ok(false)` if one of them does not answer.
+pub(crate) async fn all_recalled(shared: &Shared) -> bool {
+    let ports = shared.ports();
+    join_all(ports.iter().map(|port| look(port))).await;
+    ports.iter().all(|port| port.health.halted() || port.memory.compared.load(Ordering::Acquire))
+}
