@@ -17,7 +17,7 @@ from pathlib import Path
 
 from acceptance.process import Failed
 
-from . import forgetful, history, images, keys, mixes, pairs, tables, targets  # noqa: F401  they fill the catalogue
+from . import configured, forgetful, history, images, keys, mixes, pairs, tables, targets  # noqa: F401  they fill the catalogue
 from .catalogue import FAULTS, PARTS, SPARES
 from .stage import Stage
 

@@ -8,7 +8,8 @@ SPARES = ("mariadb-spare", "mysql-spare")
 EQUAL = "ends equal"
 # In the order of the document.
 PARTS = (
-    "Identity and history", "Transactions", "Partial images", "Changes the stream does not carry", "DDL", "Keys", "Targets", "Ledger")
+    "Identity and history", "Transactions", "Partial images", "Changes the stream does not carry", "DDL", "Keys", "Targets", "Ledger",
+    "Configuration")
 
 
 def halts(code, command):

@@ -33,11 +33,10 @@ pipelines:
     routes:
       - table: "{database}.*"
 {options}        to:
-          - {{ connection: search, index: "{database}_{{table}}" }}
-          - {{ connection: hot, key: "{database}:{{table}}:{{key}}" }}
-          - {{ connection: shelf, index: "{database}_{{table}}" }}
-          - {{ connection: lake, path: "{{table}}" }}
-"""
+{targets}"""
+TARGETS = {
+    "search": 'index: "{database}_{table}"', "hot": 'key: "{database}:{table}:{key}"', "shelf": 'index: "{database}_{table}"',
+    "lake": 'path: "{table}"'}
 PATIENCE = 120
 
 
@@ -70,14 +69,20 @@ class Stage:
         self.redis, self.checked_redis = url, checked or url
         self.configure(self.server)
 
-    def configure(self, *servers, options="", reading=""):
-        """Writes the pipeline file: from which servers, lines of the route, members of the source."""
+    def configure(self, *servers, options="", reading="", targets=None):
+        """Writes the pipeline file: from which servers, lines of the route, members of the source, what it goes to."""
+        targets = [(name, word.replace("{database}", self.database)) for name, word in targets or TARGETS.items()]
+        used = {name for name, _ in targets}
         hosts = ",".join(url_of(server).split("@")[1] for server in servers)
         with open(os.path.join(self.folder, "pipeline.yaml"), "w", encoding="utf-8") as file:
-            file.write(PIPELINE.format(
+            text = PIPELINE.format(
                 source=f"mysql://root@{hosts}", database=self.database, redis=self.redis,
                 search=self.search.replace("http://", "opensearch://"), reading=reading and f", {reading}",
-                options="".join(f"        {line}\n" for line in options.splitlines())))
+                options="".join(f"        {line}\n" for line in options.splitlines()),
+                targets="".join(f"          - {{ connection: {name}, {word} }}\n" for name, word in targets))
+            # A connection that nothing uses is refused.
+            unused = [f"  {name}:" for name in TARGETS if name not in used]
+            file.write("".join(line for line in text.splitlines(True) if not line.startswith(tuple(unused))))
 
     def fill(self):
         self.sql(f"CREATE DATABASE {quote_name(self.database)} CHARACTER SET utf8mb4", f"USE {quote_name(self.database)}")
@@ -156,10 +161,10 @@ class Stage:
         if found != code or not all(word in told for word in words):
             raise Failed(f"{' '.join(arguments)} ended with {found}, wanted {code} and {words}:\n{told[-3000:]}")
 
-    def settle(self):
+    def settle(self, **checked):
         """Runs until all is current; everything must be equal then."""
         self.expect(("run", "pipeline.yaml", "--until-current"), 0)
-        self.require_equal()
+        self.require_equal(**checked)
 
     def halts(self, code, ends=1):
         self.expect(("run", "pipeline.yaml", "--until-current"), ends, code)
@@ -188,7 +193,8 @@ class Stage:
             raise Failed(f"status ended with {code}: {told}")
         return json.loads(shown)["pipelines"][0]
 
-    def require_equal(self, without=None):
+    def require_equal(self, without=None, more=()):
+        """`more`: further targets, as the checker takes them."""
         name = self.database
         targets = [
             f"search={self.search}/{name}_{{table}}", f"hot={self.checked_redis}?key={name}:{{table}}:{{key}}",
@@ -197,6 +203,8 @@ class Stage:
         for target in targets:
             if without is None or not target.startswith(f"{without}="):
                 arguments += ["--target", target]
+        for target in more:
+            arguments += ["--target", target]
         done = subprocess.run([sys.executable, "-m", "checker", *arguments], capture_output=True, check=False)
         if done.returncode != 0:
             raise Failed(f"not equal:\n{done.stdout.decode()}{done.stderr.decode()}")
@@ -234,7 +242,7 @@ class Stage:
 
     def forget(self):
         self.drop(self.source)
-        self.search_request("DELETE", f"/{self.database}_*?ignore_unavailable=true&expand_wildcards=all")
+        self.search_request("DELETE", f"/*{self.database}_*?ignore_unavailable=true&expand_wildcards=all")
         # One of a fault's own is gone by now.
         client = redis.Redis.from_url(url_of("redis") + "/1")
         for pattern in (f"{self.database}:*", f"syncline:*{self.database}*"):

@@ -112,6 +112,7 @@ codes! {
     RowDamaged = 1510, DeadLetter, "the kept bytes of a row cannot be read", "read the row again: syncline backfill FILE --table TABLE";
     RouteNoKey = 1511, Config, "a table has no key", "add a primary key, or name `key:` in its route";
     RouteUnsteady = 1512, Warning, "an address depends on when the row changed", "name the date's column in `partition_by:`";
+    RouteStale = 1513, Warning, "a route changed, and older documents are as it was before", "syncline backfill FILE --table TABLE";
     // 16xx: search
     SearchRefused = 1601, DeadLetter, "the search server refuses the document", "correct the mapping or the row, then syncline dlq redrive FILE";
     SearchIndex = 1602, HaltPipeline, "the index or its template cannot be made", "see the server's own words";

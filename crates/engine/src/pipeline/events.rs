@@ -15,7 +15,10 @@ impl Shared {
     /// Something happened to a table at the source.
     pub async fn table_event(&self, event: TableEvent, at: Version) -> Result<()> {
         match event {
-            TableEvent::Appeared(schema) => self.appeared(&schema, at).await,
+            TableEvent::Appeared(schema) => {
+                self.appeared(&schema, at).await?;
+                self.note_routes(&schema).await
+            }
             TableEvent::Altered { schema, reread } => match self.on_schema_change(&schema.name) {
                 OnSchemaChange::Reread if reread => {
                     // What was read before has the old columns.

@@ -9,7 +9,7 @@ use super::port::Port;
 use super::status::PipelineStatus;
 use super::{Shared, current, redrive, snapshot};
 use crate::error::{Code, Error, Result};
-use crate::ledger::{DeadLetterFilter, Ledger};
+use crate::ledger::{DeadLetterFilter, Ledger, TableState};
 use crate::route::{Pattern, PipelineSpec};
 use crate::sink::Sink;
 use crate::source::Source;
@@ -95,7 +95,7 @@ impl PipelineHandle {
     }
 
     /// Reads tables again into the live targets; answers the run's id. It goes on in the background. A halted table is
-    /// captured again from here on, for all sinks, and what it lacks by then is deleted in its targets.
+    /// captured again from here on, for all sinks, and what it lacks by then is deleted in its targets; a stale one, too.
     pub async fn backfill(&self, request: &BackfillRequest) -> Result<i64> {
         let shared = &self.shared;
         if let Some(error) = shared.halted() {
@@ -114,7 +114,8 @@ impl PipelineHandle {
             if !wanted || shared.routes.sinks_of(&schema).is_empty() {
                 continue;
             }
-            match shared.tables.halted().contains(&*schema.name) {
+            let state = shared.tables.get(&schema.name).map(|record| record.state);
+            match matches!(state, Some(TableState::Halted | TableState::Stale)) {
                 true => healing = Some(shared.want_healing(&schema.name).await?),
                 false => {
                     shared.clear_table(&schema.name).await?;

@@ -5,6 +5,7 @@ mod anew;
 mod backfill;
 mod backoff;
 mod capture;
+mod changed;
 mod committer;
 mod control;
 mod current;

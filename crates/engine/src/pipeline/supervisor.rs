@@ -21,14 +21,13 @@ use super::queue::Queue;
 use super::recall::{self, Memory};
 use super::shared::{Shared, SharedParts};
 use super::verdict::{Verdict, verdict};
-use super::{committer, lane};
+use super::{changed, committer, lane};
 use crate::error::Result;
 use crate::ledger::{ROUTER, TableState};
 use crate::mark::Marks;
 use crate::position::{Position, StoredPosition};
 use crate::route::RouteTable;
 use crate::sink::{Feeding, Sink};
-use crate::version::Version;
 
 /// Batches between capture and the dispatcher.
 const WORK: usize = 4;
@@ -40,7 +39,9 @@ pub async fn spawn(parts: PipelineParts) -> Result<PipelineHandle> {
     let PipelineParts { spec, source, sinks, ledger, phases } = parts;
     ledger.forget_uncounted_letters(&spec.name).await?;
     let mut record = ledger.pipeline(&spec.name).await?;
-    let written_before = recall::written_before(&spec.name, &sinks, &*ledger, &mut record).await?;
+    let returned = changed::returned(&spec.name, &*ledger, &mut record).await?;
+    let mut written_before = recall::written_before(&spec.name, &sinks, &*ledger, &mut record).await?;
+    written_before.extend(returned);
     let marks = record.marks.clone();
     let names: Vec<String> = std::iter::once(ROUTER.to_owned()).chain(sinks.keys().cloned()).collect();
     let routes = RouteTable::new(&spec, &names)?.folding_case(true);
@@ -215,12 +216,13 @@ async fn begin(shared: &Arc<Shared>, start: &Position) -> Result<()> {
     let (before, empty): (Vec<_>, Vec<_>) = sinks.partition(|name| shared.written_before.contains(name));
     if !before.is_empty() {
         let tables = first_tables(shared, &new).await?;
-        shared.want_swept(tables, &before, Version::first_of(start.version.epoch())).await?;
+        shared.want_swept(tables, &before, start.version).await?;
     }
     if !empty.is_empty() && shared.spec.source.backfill {
         let tables = first_tables(shared, &new).await?;
         shared.want_backfill(tables, empty).await?;
     }
+    shared.compare_routes(&new, start).await?;
     committer::commit(shared, &*shared.source).await
 }
 

@@ -1,0 +1,241 @@
+//! What the file says of routes and targets that it did not say at the last start: a target that is new is backfilled by
+//! itself, a table whose documents are made in another way is stale until it is read again, and a sink that was away
+//! begins anew. What a route does is `route/`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::Shared;
+use crate::error::{Code, Error, Result};
+use crate::ledger::{Ledger, PipelineRecord, TableRecord, TableState};
+use crate::position::Position;
+use crate::route::{FilterTest, RouteSpec, TargetSpec, TransformAction};
+use crate::schema::TableSchema;
+
+/// The property that keeps them.
+const PROPERTY: &str = "routes";
+
+/// How documents are made: by sink, target and table.
+type Fingerprints = BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>;
+
+/// What differs from the last start.
+#[derive(Debug, Default, PartialEq)]
+struct Differences {
+    /// Tables that the same sinks get for the first time.
+    added: BTreeMap<Vec<String>, Vec<String>>,
+    /// Tables whose documents are made in another way.
+    stale: BTreeSet<String>,
+}
+
+impl Differences {
+    fn of<'a>(
+        before: &Fingerprints,
+        now: impl Iterator<Item = (&'a String, &'a BTreeMap<String, BTreeMap<String, String>>)>,
+    ) -> Differences {
+        let (mut added, mut stale) = (BTreeMap::<&String, BTreeSet<&String>>::new(), BTreeSet::new());
+        for (sink, targets) in now {
+            for (target, tables) in targets {
+                let known = before.get(sink).and_then(|targets| targets.get(target));
+                for (table, fingerprint) in tables {
+                    match known.and_then(|tables| tables.get(table)) {
+                        None => _ = added.entry(table).or_default().insert(sink),
+                        Some(known) if known != fingerprint => _ = stale.insert(table.clone()),
+                        Some(_) => {}
+                    }
+                }
+            }
+        }
+        let mut differences = Differences { stale, ..Differences::default() };
+        for (table, sinks) in added {
+            let sinks = sinks.into_iter().cloned().collect();
+            differences.added.entry(sinks).or_default().push(table.clone());
+        }
+        differences
+    }
+}
+
+async fn kept(ledger: &dyn Ledger, pipeline: &str) -> Result<Option<Fingerprints>> {
+    let text = ledger.property(pipeline, PROPERTY).await?;
+    // What cannot be read is of another release: nothing is known then.
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+/// Before anything runs: sinks that the file did not name at the last start missed what came since, so their checkpoints
+/// count for nothing. Answers those of them that were written before.
+pub(crate) async fn returned(
+    pipeline: &str,
+    ledger: &dyn Ledger,
+    record: &mut PipelineRecord,
+) -> Result<BTreeSet<String>> {
+    let Some(before) = kept(ledger, pipeline).await? else { return Ok(BTreeSet::new()) };
+    let away = |name: &String| !name.is_empty() && !before.contains_key(name);
+    let gone: Vec<String> = record.checkpoints.keys().filter(|name| away(name)).cloned().collect();
+    gone.iter().for_each(|name| _ = record.checkpoints.remove(name));
+    let written = |name: &String| record.marks.get(name).is_some_and(|marks| marks.epoch().is_some());
+    Ok(gone.into_iter().filter(written).collect())
+}
+
+impl Shared {
+    /// At the first contact with the source. `new`: sinks that are backfilled anyway.
+    pub(super) async fn compare_routes(&self, new: &[usize], start: &Position) -> Result<()> {
+        let tables = self.source.tables().await?;
+        let mut now: Fingerprints =
+            self.names[1..].iter().map(|name| (name.clone(), BTreeMap::new())).collect();
+        tables.iter().for_each(|schema| self.add_fingerprints(schema, &mut now));
+        let before = kept(&*self.ledger, &self.spec.name).await?;
+        if before.as_ref() == Some(&now) {
+            return Ok(());
+        }
+        if let Some(before) = before {
+            let known = now.iter().filter(|(sink, _)| !self.is_one_of(sink, new));
+            let Differences { added, stale } = Differences::of(&before, known);
+            for (sinks, tables) in added.into_iter().filter(|_| self.spec.source.backfill) {
+                tracing::info!(pipeline = self.spec.name, ?sinks, ?tables, "a new target is filled");
+                self.want_backfill(tables, sinks).await?;
+            }
+            for table in stale {
+                self.mark_stale(&table, start).await?;
+            }
+        }
+        self.keep(&now).await
+    }
+
+    /// A table that appears while the pipeline runs is filled by itself.
+    pub(super) async fn note_routes(&self, schema: &TableSchema) -> Result<()> {
+        let mut known = kept(&*self.ledger, &self.spec.name).await?.unwrap_or_default();
+        self.add_fingerprints(schema, &mut known);
+        self.keep(&known).await
+    }
+
+    async fn keep(&self, fingerprints: &Fingerprints) -> Result<()> {
+        let text = serde_json::to_string(fingerprints).map_err(|error| {
+            Error::new(Code::Internal, "the routes cannot be written as JSON").cause(error)
+        })?;
+        self.ledger.set_property(&self.spec.name, PROPERTY, &text).await
+    }
+
+    fn is_one_of(&self, sink: &str, indices: &[usize]) -> bool {
+        indices.iter().any(|index| self.names[*index] == sink)
+    }
+
+    fn add_fingerprints(&self, schema: &TableSchema, into: &mut Fingerprints) {
+        for (sink, plan) in self.routes.targets_of(&schema.name) {
+            let target = format!("{}: {}", plan.spec.kind.word(), plan.spec.template);
+            let tables = into.entry(self.names[*sink].clone()).or_default().entry(target).or_default();
+            tables.insert(schema.name.to_string(), fingerprint(&plan.route, &plan.spec));
+        }
+    }
+
+    async fn mark_stale(&self, table: &str, start: &Position) -> Result<()> {
+        if self.tables.get(table).is_some() {
+            return Ok(()); // halted or dropped: it is read again as a whole anyway
+        }
+        let what = format!(
+            "{table}: its route changed; documents that did not change since are as the old one made them"
+        );
+        let error = Error::new(Code::RouteStale, what).fix(format!("syncline backfill FILE --table {table}"));
+        tracing::warn!(pipeline = self.spec.name, table, "{error}; {}", error.fix_text());
+        let error = serde_json::to_value(&error).ok();
+        let record = TableRecord { state: TableState::Stale, error, at: start.version };
+        self.tables.set(table, record.clone());
+        self.ledger.set_table(&self.spec.name, table, &record).await
+    }
+}
+
+/// All that decides which documents a table has at a target and where.
+fn fingerprint(route: &RouteSpec, target: &TargetSpec) -> String {
+    let filter = |test: &FilterTest| match test {
+        FilterTest::Exclude { field, values } => json!({ "exclude": field, "values": values }),
+        FilterTest::Include { field, values } => json!({ "include": field, "values": values }),
+        FilterTest::When(expression) => json!({ "when": expression }),
+    };
+    let made = json!({
+        "key": route.key,
+        "filters": route.filters.iter().map(|rule| filter(&rule.test)).collect::<Vec<_>>(),
+        "transforms": route.transforms.iter().map(|t| json!([t.field, action(&t.action)])).collect::<Vec<_>>(),
+        "only": route.only,
+        "partition_by": route.partition_by,
+        "zero_date_text": route.zero_date_text,
+        "id": target.id,
+        "hash": target.hash,
+        "invalidate": target.invalidate,
+    });
+    format!("{:016x}", xxh3_64(made.to_string().as_bytes()))
+}
+
+fn action(action: &TransformAction) -> Value {
+    match action {
+        TransformAction::Rename { from } => json!({ "from": from }),
+        TransformAction::Drop => json!("drop"),
+        TransformAction::Constant(value) => json!({ "value": value }),
+        TransformAction::Template(template) => json!({ "template": template }),
+        TransformAction::Split(by) => json!({ "split": by }),
+        TransformAction::Json => json!("json"),
+        TransformAction::Date { format, zone } => json!({ "date": format, "zone": zone }),
+        TransformAction::Integer => json!("integer"),
+        TransformAction::Float => json!("float"),
+        TransformAction::Boolean => json!("boolean"),
+        // How a field is searched is the mapping's, which an index gets when it is made.
+        TransformAction::Text { .. } => json!("text"),
+        TransformAction::Keyword => json!("keyword"),
+        TransformAction::GeoJson => json!("geojson"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::{FilterSpec, TargetKind};
+
+    fn routes(text: &str) -> Fingerprints {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn new_targets_and_changed_routes_are_told_apart() {
+        let before = routes(
+            r#"{"a": {"index: x": {"shop.t": "1", "shop.u": "1"}}, "b": {"key: k": {"shop.t": "1"}}}"#,
+        );
+        let now = routes(
+            r#"{"a": {"index: x": {"shop.t": "2", "shop.u": "1", "shop.new": "1"}, "index: y": {"shop.u": "1"}},
+                "b": {"key: k": {"shop.t": "1", "shop.new": "1"}}}"#,
+        );
+        let Differences { added, stale } = Differences::of(&before, now.iter());
+        assert_eq!(stale.into_iter().collect::<Vec<_>>(), ["shop.t"]);
+        let both = vec!["a".to_owned(), "b".to_owned()];
+        let expected =
+            [(vec!["a".to_owned()], vec!["shop.u".to_owned()]), (both, vec!["shop.new".to_owned()])];
+        assert_eq!(added, expected.into());
+        assert_eq!(Differences::of(&now, now.iter()), Differences::default());
+    }
+
+    #[test]
+    fn what_makes_other_documents_has_another_fingerprint() {
+        let target = TargetSpec::new("search", TargetKind::Search, "x");
+        let route = RouteSpec::new("shop.t", vec![target.clone()]);
+        let first = fingerprint(&route, &target);
+        let mut slower = target.clone();
+        slower.ttl = Some(std::time::Duration::from_secs(1));
+        assert_eq!(fingerprint(&route, &slower), first, "a lifetime is for what is written from now on");
+        let test = |values: &[&str]| FilterTest::Exclude {
+            field: "n".to_owned(),
+            values: values.iter().map(|v| Some((*v).to_owned())).collect(),
+        };
+        let filtered = |values| RouteSpec {
+            filters: vec![FilterSpec { name: "rule".to_owned(), test: test(values) }],
+            ..route.clone()
+        };
+        let keyed = RouteSpec { key: Some(vec!["n".to_owned()]), ..route.clone() };
+        let with_id = TargetSpec { id: Some("{n}".to_owned()), ..target.clone() };
+        let all = [
+            first,
+            fingerprint(&filtered(&["1"]), &target),
+            fingerprint(&filtered(&["2"]), &target),
+            fingerprint(&keyed, &target),
+            fingerprint(&route, &with_id),
+        ];
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{all:?}");
+    }
+}
