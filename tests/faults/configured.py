@@ -35,7 +35,7 @@ def read_again(stage, *tables):
     stage.settle()
 
 
-@fault("Configuration", "A target at a connection of its own is added")
+@fault("Configuration", "A target at a connection of its own is added", servers=("mariadb",))
 def target_added(stage):
     for name in ("hot", "lake"):
         stage.configure(stage.server, targets=without(name))
@@ -45,7 +45,7 @@ def target_added(stage):
         stage.settle()
 
 
-@fault("Configuration", "A target is taken out, rows go, and it comes back")
+@fault("Configuration", "A target is taken out, rows go, and it comes back", servers=("mysql",))
 def target_returns(stage):
     stage.settle()
     for name in ("hot", "search", "shelf", "lake"):
@@ -58,7 +58,7 @@ def target_returns(stage):
         stage.settle()
 
 
-@fault("Configuration", "A second target at a connection is added")
+@fault("Configuration", "A second target at a connection is added", servers=("mariadb",))
 def second_target(stage):
     stage.settle()
     other = f"other_{stage.database}"
@@ -66,7 +66,7 @@ def second_target(stage):
     stage.settle(more=[f"other={stage.search}/{other}_{{table}}"])
 
 
-@fault("Configuration", "A transform is taken out of a route", READ_AGAIN)
+@fault("Configuration", "A transform is taken out of a route", READ_AGAIN, servers=("mysql",))
 def transform_changed(stage):
     stage.configure(stage.server, options="transform:\n  - { field: made, value: 5 }")
     stage.expect(("run", "pipeline.yaml", "--until-current"), 0)
@@ -74,7 +74,7 @@ def transform_changed(stage):
     read_again(stage, "t", "u")
 
 
-@fault("Configuration", "A filter is changed, and rows pass that did not", READ_AGAIN)
+@fault("Configuration", "A filter is changed, and rows pass that did not", READ_AGAIN, servers=("mariadb",))
 def filter_changed(stage):
     stage.configure(stage.server, options="filter:\n  - { name: few, when: n < 300000 }")
     stage.expect(("run", "pipeline.yaml", "--until-current"), 0)
@@ -82,7 +82,7 @@ def filter_changed(stage):
     read_again(stage, "t", "u")
 
 
-@fault("Configuration", "The id of documents is changed", READ_AGAIN)
+@fault("Configuration", "The id of documents is changed", READ_AGAIN, servers=("mysql",))
 def id_changed(stage):
     by_other = [(name, word + (', id: "{key}-{n}"' if "index" in word else "")) for name, word in TARGETS.items()]
     stage.configure(stage.server, targets=by_other)

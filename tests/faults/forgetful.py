@@ -1,4 +1,5 @@
-"""Targets and ledgers that have lost what they held, or hold what they held before."""
+"""Targets and ledgers that have lost what they held, or hold what they held before. The servers take turns: what is lost
+does not depend on the source."""
 
 import os
 import shutil
@@ -26,19 +27,19 @@ def lost(stage, lose):
     stage.settle()
 
 
-@fault("Targets", "An index is deleted")
+@fault("Targets", "An index is deleted", servers=("mariadb",))
 def index_deleted(stage):
     lost(stage, lambda: stage.search_request("DELETE", f"/{stage.database}_t-000001"))
 
 
-@fault("Targets", "Redis is flushed")
+@fault("Targets", "Redis is flushed", servers=("mysql",))
 def redis_flushed(stage):
     with OwnRedis() as hot:
         stage.use_redis(hot.url)
         lost(stage, hot.client.flushall)
 
 
-@fault("Targets", "Redis is killed and comes back without what it had not written to its disk")
+@fault("Targets", "Redis is killed and comes back without what it had not written to its disk", servers=("mariadb",))
 def redis_forgets(stage):
     with OwnRedis("--save", "") as hot:
         stage.use_redis(hot.url)
@@ -55,7 +56,7 @@ def redis_forgets(stage):
         stage.settle()
 
 
-@fault("Targets", "Redis fails over to a replica that lacks acknowledged writes")
+@fault("Targets", "Redis fails over to a replica that lacks acknowledged writes", servers=("mysql",))
 def redis_failover(stage):
     with OwnRedis() as master, OwnRedis("--replicaof", "127.0.0.1", str(master.port)) as replica, OwnSentinel(master) as sentinel:
         wait_for("the sentinel knows the replica", lambda: sentinel.client.info("sentinel")["master0"]["slaves"] == 1)
@@ -77,7 +78,7 @@ def redis_failover(stage):
         stage.settle()
 
 
-@fault("Targets", "A SQLite target is deleted, or replaced by an older copy")
+@fault("Targets", "A SQLite target is deleted, or replaced by an older copy", servers=("mariadb",))
 def file_deleted(stage):
     path = os.path.join(stage.folder, "search.db")
 
@@ -94,7 +95,7 @@ def file_deleted(stage):
     stage.settle()
 
 
-@fault("Targets", "An archive is deleted, or replaced by an older copy")
+@fault("Targets", "An archive is deleted, or replaced by an older copy", servers=("mysql",))
 def archive_deleted(stage):
     path = os.path.join(stage.folder, "archive")
 
@@ -117,7 +118,7 @@ def archive_deleted(stage):
     stage.settle()
 
 
-@fault("Targets", "A file of an archive is missing", halts("SYN-1802", "take the archive away, and it is written anew"))
+@fault("Targets", "A file of an archive is missing", halts("SYN-1802", "take the archive away, and it is written anew"), servers=("mariadb",))
 def archive_file_missing(stage):
     stage.settle()
     stage.change(30)
@@ -132,7 +133,7 @@ def archive_file_missing(stage):
     stage.settle()
 
 
-@fault("Ledger", "The ledger is deleted, and rows with it")
+@fault("Ledger", "The ledger is deleted, and rows with it", servers=("mysql",))
 def ledger_deleted(stage):
     stage.settle()
     stage.sql("DELETE FROM t WHERE id < 20")
@@ -144,7 +145,7 @@ def ledger_deleted(stage):
     stage.settle()
 
 
-@fault("Ledger", "The ledger is an older copy")
+@fault("Ledger", "The ledger is an older copy", servers=("mariadb",))
 def ledger_older(stage):
     data = os.path.join(stage.folder, "data")
     stage.settle()
@@ -157,7 +158,7 @@ def ledger_older(stage):
     stage.settle()
 
 
-@fault("Ledger", "The ledger is a copy from before the pipeline began anew", halts("SYN-2106", ANEW))
+@fault("Ledger", "The ledger is a copy from before the pipeline began anew", halts("SYN-2106", ANEW), servers=("mysql",))
 def ledger_of_earlier_epoch(stage):
     data = os.path.join(stage.folder, "data")
     stage.settle()

@@ -138,7 +138,9 @@ impl Shared {
         let error = Error::new(Code::RouteStale, what).fix(format!("syncline backfill FILE --table {table}"));
         tracing::warn!(pipeline = self.spec.name, table, "{error}; {}", error.fix_text());
         let error = serde_json::to_value(&error).ok();
-        let record = TableRecord { state: TableState::Stale, error, at: start.version };
+        // Above all that the targets hold by now: rows that are read again must be newer than what is swept.
+        let at = start.version.max(self.tracker.replayed_below()).next();
+        let record = TableRecord { state: TableState::Stale, error, at };
         self.tables.set(table, record.clone());
         self.ledger.set_table(&self.spec.name, table, &record).await
     }

@@ -306,8 +306,11 @@ impl Shared {
             Ok(false) => Err(self
                 .halted()
                 .unwrap_or_else(|| Error::new(Code::Interrupted, "the pipeline is stopping"))),
-            Err(_) => Err(Error::new(Code::Interrupted, "the stream has not come back to the gap yet")
-                .fix("try again when `syncline status` shows that the source is read")),
+            Err(_) => Err(Error::new(
+                Code::Interrupted,
+                "the stream has not passed the gap or the change of the route yet",
+            )
+            .fix("try again when the source is read and anything has changed there")),
         }
     }
 
