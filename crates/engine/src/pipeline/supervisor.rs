@@ -222,8 +222,9 @@ async fn begin(shared: &Arc<Shared>, start: &Position) -> Result<()> {
         let tables = first_tables(shared, &new).await?;
         shared.want_backfill(tables, empty).await?;
     }
-    shared.compare_routes(&new, start).await?;
-    committer::commit(shared, &*shared.source).await
+    // First the checkpoints: a sink that came back must not be known again before it has a new one.
+    committer::commit(shared, &*shared.source).await?;
+    shared.compare_routes(&new, start).await
 }
 
 /// Tables that feed one of the new sinks.
