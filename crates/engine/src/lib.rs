@@ -13,6 +13,7 @@ pub mod position;
 pub mod route;
 pub mod row;
 pub mod schema;
+pub mod shown;
 pub mod sink;
 pub mod source;
 pub mod value;

@@ -31,29 +31,48 @@ impl Marks {
 
     /// The marks of these that have lost something, given what the target has now.
     pub fn lost<'a>(&'a self, now: &'a Marks) -> impl Iterator<Item = (&'a str, &'a Mark)> {
-        let kept = |name: &str, mark: &Mark| {
-            now.0.get(name).is_some_and(|now| now.token == mark.token && now.count >= mark.count)
-        };
+        let kept = |name: &str, mark: &Mark| now.0.get(name).is_some_and(|now| mark.kept_by(now));
         self.0.iter().map(|(name, mark)| (name.as_str(), mark)).filter(move |(name, mark)| !kept(name, mark))
     }
 
-    /// Those of these parts that `now` knows too.
-    pub fn among(&self, now: &Marks) -> Marks {
-        Marks(self.0.iter().filter(|(name, _)| now.0.contains_key(*name)).map(owned).collect())
-    }
-
-    /// Takes over what is newer; answers whether anything is.
-    pub fn update(&mut self, now: &Marks) -> bool {
+    /// Takes over what writes have shown of some parts; answers whether anything is new. A part that has lost something
+    /// by that has no token any more: whatever it shows later, it counts as lost until it was compared.
+    pub fn learn(&mut self, shown: &Marks) -> bool {
         let mut changed = false;
-        for (name, mark) in &now.0 {
-            changed |= self.0.insert(name.clone(), mark.clone()).as_ref() != Some(mark);
+        for (name, mark) in &shown.0 {
+            let known = self.0.entry(name.clone()).or_insert_with(|| {
+                changed = true;
+                mark.clone()
+            });
+            let learned = match known.kept_by(mark) {
+                true => mark.clone(),
+                false => Mark { token: String::new(), ..known.clone() },
+            };
+            changed |= *known != learned;
+            *known = learned;
         }
         changed
     }
+
+    /// Whether what these parts lost is still to be compared.
+    pub fn doubtful(&self) -> bool {
+        self.0.values().any(|mark| mark.token.is_empty())
+    }
+
+    /// Takes over what the target said when these were `before`. What writes have shown meanwhile stays.
+    pub fn settle(&mut self, before: &Marks, now: Marks) {
+        self.0.retain(|name, mark| before.0.get(name) != Some(mark));
+        for (name, mark) in now.0 {
+            self.0.entry(name).or_insert(mark);
+        }
+    }
 }
 
-fn owned((name, mark): (&String, &Mark)) -> (String, Mark) {
-    (name.clone(), mark.clone())
+impl Mark {
+    /// Whether a part that is known by this mark lost nothing if it shows that one now.
+    pub(crate) fn kept_by(&self, now: &Mark) -> bool {
+        now.token == self.token && now.count >= self.count
+    }
 }
 
 #[cfg(test)]
@@ -72,5 +91,24 @@ mod tests {
         assert_eq!(before.lost(&now).map(|(name, _)| name).collect::<Vec<_>>(), ["b", "c", "d"]);
         assert_eq!(before.lost(&before).count(), 0);
         assert_eq!(Marks::default().lost(&now).count(), 0);
+    }
+
+    #[test]
+    fn what_writes_show_to_be_lost_stays_lost_until_it_was_compared() {
+        let mut known = marks(&[("a", "x", 5), ("b", "y", 5)]);
+        assert!(known.learn(&marks(&[("a", "x", 6), ("c", "z", 1)])));
+        assert_eq!(known, marks(&[("a", "x", 6), ("b", "y", 5), ("c", "z", 1)]));
+        assert!(!known.learn(&marks(&[("a", "x", 6)])));
+
+        assert!(known.learn(&marks(&[("a", "other", 7)])));
+        assert!(known.doubtful());
+        let before = known.clone();
+        // A backup comes back, which has the token that was known: still lost.
+        assert!(!known.learn(&marks(&[("a", "x", 9)])));
+        let now = marks(&[("a", "x", 9), ("b", "y", 5)]);
+        assert_eq!(before.lost(&now).map(|(name, _)| name).collect::<Vec<_>>(), ["a", "c"]);
+        known.learn(&marks(&[("b", "y", 6)]));
+        known.settle(&before, now);
+        assert_eq!(known, marks(&[("a", "x", 9), ("b", "y", 6)]));
     }
 }

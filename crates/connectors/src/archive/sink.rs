@@ -2,7 +2,7 @@
 //! How files come to be is `writer.rs`'s.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -12,6 +12,7 @@ use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::mark::Marks;
 use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
+use syncline_engine::shown::Shown;
 use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Outcome, Sink};
 use syncline_engine::version::Version;
 use tokio::sync::{Mutex, mpsc};
@@ -38,7 +39,7 @@ pub struct ArchiveSink {
     pace: Duration,
     state: Mutex<State>,
     /// As the last commit left them.
-    marks: std::sync::Mutex<Marks>,
+    shown: Shown,
 }
 
 #[derive(Default)]
@@ -84,12 +85,8 @@ impl ArchiveSink {
     ) -> ArchiveSink {
         let feeding =
             Feeding::CaptureOrder { max_items: items.unwrap_or(ITEMS), max_bytes: bytes.unwrap_or(BYTES) };
-        let (state, marks) = Default::default();
-        ArchiveSink { store, pipeline: pipeline.to_owned(), feeding, pace: PACE, state, marks }
-    }
-
-    fn show(&self, marks: &Marks) {
-        self.marks.lock().unwrap_or_else(PoisonError::into_inner).clone_from(marks);
+        let (state, shown) = Default::default();
+        ArchiveSink { store, pipeline: pipeline.to_owned(), feeding, pace: PACE, state, shown }
     }
 
     /// How old the last commit must be before a small one follows.
@@ -126,7 +123,7 @@ impl Sink for ArchiveSink {
             Box::pin(writer.commit(sorted.manifest, sorted.lines)).await?;
             state.committed = Some(Instant::now());
         }
-        self.show(&writer.manifest().marks());
+        self.shown.answered(writer.manifest().marks());
         state.writer = Some(writer);
         Ok(sorted.outcomes)
     }
@@ -153,12 +150,12 @@ impl Sink for ArchiveSink {
                 None => Marks::default(),
             },
         };
-        self.show(&marks);
+        self.shown.asked(&self.shown.seen(), marks.clone());
         Ok(marks)
     }
 
     fn acknowledged(&self) -> Marks {
-        self.marks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shown.marks()
     }
 
     /// Everything that was answered is durable; another process may write from here on.

@@ -2,7 +2,6 @@
 //! A count below the one that was acknowledged, or another token, means that the master has lost some.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use redis::Value;
 use syncline_engine::error::Result;
@@ -12,41 +11,10 @@ use syncline_engine::version::Version;
 use super::client::ask;
 use super::fleet::Fleet;
 
-/// The marks as writes have shown them.
-#[derive(Default)]
-pub struct Shown(Mutex<Marks>);
-
-impl Shown {
-    fn lock(&self) -> MutexGuard<'_, Marks> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// All of them.
-    pub fn marks(&self) -> Marks {
-        self.lock().clone()
-    }
-
-    /// What the target itself has said counts.
-    pub fn set(&self, marks: &Marks) {
-        self.lock().clone_from(marks);
-    }
-
-    /// The count that is known to be at a mark.
-    pub fn count(&self, name: &str) -> u64 {
-        self.lock().0.get(name).map_or(0, |mark| mark.count)
-    }
-
-    /// The script's answer at a mark. Answers of one token may come in any order.
-    pub fn take(&self, name: &str, answer: Value) {
-        let Ok((token, count, version)) = redis::from_redis_value::<(String, u64, String)>(answer) else {
-            return;
-        };
-        let mut marks = self.lock();
-        let known = marks.0.entry(name.to_owned()).or_default();
-        if known.token != token || known.count < count {
-            *known = mark(token, count, &version);
-        }
-    }
+/// The script's answer at a mark.
+pub fn answer(value: Value) -> Option<Mark> {
+    let (token, count, version) = redis::from_redis_value::<(String, u64, String)>(value).ok()?;
+    Some(mark(token, count, &version))
 }
 
 fn mark(token: String, count: u64, version: &str) -> Mark {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use redis::{Pipeline, Value};
 use syncline_engine::error::{Code, Error, Result};
+use syncline_engine::shown::Shown;
 use syncline_engine::sink::{Delivery, Outcome};
 use syncline_engine::version::Version;
 
@@ -13,7 +14,7 @@ use super::config::Host;
 use super::encode;
 use super::failure::{self, Refusal};
 use super::fleet::Fleet;
-use super::marks::Shown;
+use super::marks;
 use super::scripts::Scripts;
 use crate::token;
 
@@ -116,8 +117,10 @@ impl Share<'_> {
                 .iter_mut()
                 .filter(|reply| matches!(reply, Reply::Done(Outcome::Applied | Outcome::Superseded)));
             done.for_each(|reply| *reply = failed.clone());
-        } else if let (Some(answer), Some(name)) = (mark, self.fleet.mark(self.host)) {
-            self.shown.take(name, answer);
+        } else if let (Some(answer), Some(name)) = (mark, self.fleet.mark(self.host))
+            && let Some(mark) = marks::answer(answer)
+        {
+            self.shown.answered_beside_others(name, mark);
         }
         replies
     }

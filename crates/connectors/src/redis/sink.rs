@@ -12,6 +12,7 @@ use syncline_engine::error::{Code, Error, Kind, Result};
 use syncline_engine::mark::Marks;
 use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
+use syncline_engine::shown::Shown;
 use syncline_engine::sink::{Address, Delivery, Feeding, Held, Outcome, Sink};
 use syncline_engine::version::Version;
 use tokio::sync::{Mutex, mpsc};
@@ -19,7 +20,7 @@ use tokio::sync::{Mutex, mpsc};
 use super::check;
 use super::config::{Host, Settings};
 use super::fleet::Fleet;
-use super::marks::{self, Shown};
+use super::marks;
 use super::round::{Reply, Share};
 use super::scan::Walk;
 use super::scripts::Scripts;
@@ -255,9 +256,10 @@ impl Sink for RedisSink {
 
     async fn marks(&self, known: &Marks) -> Result<Marks> {
         let fleet = self.fleet().await.map_err(|error| self.told(error))?;
+        let before = self.shown.seen();
         let found = Box::pin(marks::read(&fleet, known)).await;
         match &found {
-            Ok(marks) => self.shown.set(marks),
+            Ok(marks) => self.shown.asked(&before, marks.clone()),
             Err(_) => self.forget(&fleet).await,
         }
         found.map_err(|error| self.told(error))

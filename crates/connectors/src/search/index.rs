@@ -3,15 +3,15 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use syncline_engine::error::{Code, Error, Result};
-use syncline_engine::mark::{Mark, Marks};
 use syncline_engine::route::TargetPlan;
 use syncline_engine::schema::TableSchema;
+use syncline_engine::shown::Shown;
 
 use super::client::{Client, Payload, Reply};
 use super::mapping;
@@ -35,7 +35,7 @@ pub(super) struct Indices {
     pipeline: String,
     known: RwLock<HashMap<Arc<str>, Known>>,
     /// As they were when the indices were made or looked at.
-    shown: Mutex<Marks>,
+    pub(super) shown: Shown,
     /// One at a time makes or extends an index.
     making: tokio::sync::Mutex<()>,
     /// The server has no `unsigned_long`.
@@ -88,16 +88,6 @@ impl Indices {
         known.get(target).is_some_and(|k| k.epoch >= epoch && k.ready.contains(&(plan, schema)))
     }
 
-    /// What the indices were last seen to remember.
-    pub(super) fn shown(&self) -> Marks {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// All of them were looked at.
-    pub(super) fn show(&self, marks: &Marks) {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone_from(marks);
-    }
-
     /// All names that were used since the start.
     pub(super) fn names(&self) -> Vec<Arc<str>> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
@@ -113,8 +103,7 @@ impl Indices {
     /// The index is gone behind our back, or may be.
     pub(super) fn forget(&self, target: &str) {
         self.known.write().unwrap_or_else(PoisonError::into_inner).remove(target);
-        let of_target = |mark: &Mark| mark.target.as_deref() == Some(target);
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).0.retain(|_, mark| !of_target(mark));
+        self.shown.doubt(|mark| mark.target.as_deref() == Some(target));
     }
 
     /// Makes sure that alias, index and mapping are there.
@@ -152,7 +141,7 @@ impl Indices {
                 Found::Alias { index, mut fields, mappings } => {
                     fields.extend(self.extend(client, &wanted, &index, &fields).await?);
                     let epoch = self.raise_epoch(client, &wanted, &index, &mappings).await?;
-                    if !self.shown().0.contains_key(&index) {
+                    if !self.shown.contains(&index) {
                         self.look_at_marks(client, wanted.target).await?;
                     }
                     self.note(wanted.target, key, fields, epoch);
@@ -205,7 +194,7 @@ impl Indices {
             }
             tokio::time::sleep(BETWEEN_LOOKS).await;
         };
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).update(&found);
+        self.shown.answered(found);
         Ok(())
     }
 

@@ -97,7 +97,7 @@ pub(super) async fn read(client: &Client, pipeline: &str, names: &BTreeSet<Strin
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut marks = Marks::default();
     for some in names.chunks(AT_ONCE) {
-        marks.update(&read_some(client, pipeline, &pattern_in_path(&some.join(","))).await?);
+        marks.0.extend(read_some(client, pipeline, &pattern_in_path(&some.join(","))).await?.0);
     }
     Ok(marks)
 }

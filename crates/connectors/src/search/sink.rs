@@ -244,6 +244,7 @@ impl Sink for SearchSink {
     /// Before the first write to a server that nothing is known of, whatever the targets' names may stand for is looked at:
     /// other people's indices may be among it.
     async fn marks(&self, known: &Marks) -> Result<Marks> {
+        let before = self.indices.shown.seen();
         let used = self.indices.names();
         let all = known.0.is_empty() && used.is_empty();
         let mut names = marks::patterns(&self.pipeline, self.client.name(), all);
@@ -259,12 +260,12 @@ impl Sink for SearchSink {
             }
             found => found?,
         };
-        self.indices.show(&found);
+        self.indices.shown.asked(&before, found.clone());
         Ok(found)
     }
 
     fn acknowledged(&self) -> Marks {
-        self.indices.shown()
+        self.indices.shown.marks()
     }
 
     /// What was answered `Applied` is durable already; here it becomes visible to queries.

@@ -11,6 +11,7 @@ use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::mark::{Mark, Marks};
 use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
+use syncline_engine::shown::Shown;
 use syncline_engine::sink::{self, Address, Body, Delivery, Feeding, Outcome, Sink};
 use syncline_engine::version::Version;
 use tokio::sync::mpsc;
@@ -49,14 +50,14 @@ impl Held {
     }
 
     /// As `redis/lua/mark.lua` does it.
-    fn raise(&mut self, known: u64, dice: &Dice) -> Marks {
+    fn raise(&mut self, known: u64, dice: &Dice) -> Mark {
         let mut mark = self.mark.take().unwrap_or_default();
         if mark.token.is_empty() || mark.count < known {
             mark.token = format!("token {}", dice.roll(u64::MAX));
         }
         mark.count += 1;
-        self.mark = Some(mark);
-        self.marks()
+        self.mark = Some(mark.clone());
+        mark
     }
 
     fn marks(&self) -> Marks {
@@ -75,7 +76,7 @@ pub struct FlakySink {
     pub calls_left: AtomicU64,
     /// Loses what it holds now and then.
     pub forgetful: bool,
-    pub shown: Mutex<Marks>,
+    pub shown: Shown,
 }
 
 #[async_trait]
@@ -99,19 +100,14 @@ impl Sink for FlakySink {
             self.store.lock().unwrap().forget(&self.dice);
         }
         self.enter(deliveries);
-        let known = self.shown.lock().unwrap().0.get("store").map_or(0, |mark| mark.count);
+        let known = self.shown.count("store");
         // One is slow and the other is not, so that they get far apart.
         let most = if self.picky { 3000 } else { 300 };
         tokio::time::sleep(std::time::Duration::from_micros(self.dice.roll(most))).await;
         let answer = self.answer(deliveries);
-        let marks = self.store.lock().unwrap().raise(known, &self.dice);
+        let mark = self.store.lock().unwrap().raise(known, &self.dice);
         if answer.is_ok() {
-            let mut shown = self.shown.lock().unwrap();
-            let older =
-                |shown: &Mark| shown.token == marks.0["store"].token && shown.count > marks.0["store"].count;
-            if !shown.0.get("store").is_some_and(older) {
-                *shown = marks;
-            }
+            self.shown.answered_beside_others("store", mark);
         }
         self.in_call.lock().unwrap().retain(|a| deliveries.iter().all(|d| d.address != *a));
         answer
@@ -125,13 +121,18 @@ impl Sink for FlakySink {
         if self.dice.one_in(5) {
             return Err(Error::new(Code::Interrupted, "marks broken off"));
         }
+        let before = self.shown.seen();
         let marks = self.store.lock().unwrap().marks();
-        self.shown.lock().unwrap().clone_from(&marks);
+        if self.dice.one_in(2) {
+            // Long enough for writes to be answered meanwhile.
+            tokio::time::sleep(std::time::Duration::from_micros(self.dice.roll(1000))).await;
+        }
+        self.shown.asked(&before, marks.clone());
         Ok(marks)
     }
 
     fn acknowledged(&self) -> Marks {
-        self.shown.lock().unwrap().clone()
+        self.shown.marks()
     }
 
     async fn check(&self) -> Result<Vec<Error>> {

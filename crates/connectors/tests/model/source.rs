@@ -222,6 +222,9 @@ impl Shared {
 #[async_trait]
 impl Source for Shared {
     async fn tables(&self) -> Result<Vec<Arc<TableSchema>>> {
+        if self.script.dice.one_in(8) {
+            return Err(Error::new(Code::Unreachable, "no tables this time"));
+        }
         Ok(vec![Arc::clone(&self.script.schema)])
     }
 

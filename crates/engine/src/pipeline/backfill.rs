@@ -84,7 +84,7 @@ impl Backfill {
 
     /// Every unfinished table once.
     async fn attempt(&self, source: &dyn Source) -> Result<()> {
-        let (_, tables) = self.shared.ledger.backfills(&self.shared.spec.name).await?;
+        let tables = self.shared.unfinished().await?;
         if tables.is_empty() {
             return Ok(());
         }

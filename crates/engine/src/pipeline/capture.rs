@@ -287,7 +287,6 @@ impl Capture {
     async fn table(&mut self, event: TableEvent, position: Position) -> Result<bool> {
         // Rows read right before it carry this position's version too; what is captured behind it lies higher.
         let at = position.version.next();
-        self.position = Some(position.clone());
         let table = match &event {
             TableEvent::Appeared(schema)
             | TableEvent::Altered { schema, .. }
@@ -296,8 +295,10 @@ impl Capture {
             TableEvent::Dropped { table, .. } | TableEvent::Halted { table, .. } => Arc::clone(table),
         };
         self.windows.void_table(&table);
-        let line = self.shared.emptied(&event, at).map(|change| CaptureBatch::at(position, vec![change]));
+        let line =
+            self.shared.emptied(&event, at).map(|change| CaptureBatch::at(position.clone(), vec![change]));
         self.shared.table_event(event, at).await?;
+        self.position = Some(position.clone());
         match line {
             Some(batch) => Ok(self.send_batch(batch, Work::Stream).await),
             None => Ok(true),

@@ -32,12 +32,9 @@ pub(crate) async fn run(shared: Arc<Shared>, source: Arc<dyn Source>) {
 pub(crate) async fn commit(shared: &Shared, source: &dyn Source) -> Result<()> {
     let _one_at_a_time = shared.committing.lock().await;
     let mut commit = shared.tracker.take_commit().unwrap_or_default();
-    // Behind what the sinks hold: more may be acknowledged by now, never less.
-    for port in shared.ports().iter().filter(|port| !port.health.halted()) {
-        match port.noticed().await {
-            Ok(marks) => commit.marks.extend(marks.map(|marks| (port.name.clone(), marks))),
-            Err(error) => port.doubt(&error),
-        }
+    // Only now: more may be acknowledged than what is taken, never less.
+    for port in shared.ports() {
+        commit.marks.extend(port.noticed().map(|marks| (port.name.clone(), marks)));
     }
     if commit.is_empty() {
         // A redriven letter that is refused again leaves nothing to write; who waits for its end must hear of it.

@@ -1,5 +1,5 @@
 //! What the pipeline does when something happens to a table at the source: it is new, altered, emptied, gone, given up.
-//! How a backfill or a sweep is planned is `shared.rs`.
+//! How a backfill or a sweep is planned is `plans.rs`.
 
 use std::sync::Arc;
 
@@ -20,11 +20,8 @@ impl Shared {
                 self.note_routes(&schema).await
             }
             TableEvent::Altered { schema, reread } => match self.on_schema_change(&schema.name) {
-                OnSchemaChange::Reread if reread => {
-                    // What was read before has the old columns.
-                    self.end_backfills(&schema.name).await?;
-                    self.want_reread(&schema.name).await
-                }
+                // What was read before has the old columns.
+                OnSchemaChange::Reread if reread => self.want_reread(&schema.name).await,
                 OnSchemaChange::Halt => {
                     let text = format!("{}: its columns changed, and its route says halt", schema.name);
                     self.halt_table_at(&schema.name, &Error::new(Code::MysqlSchema, text), at).await
@@ -49,16 +46,17 @@ impl Shared {
     /// A new table, or one of that name again: then what its targets hold is the old one's.
     async fn appeared(&self, schema: &TableSchema, at: Version) -> Result<()> {
         let below = self.held_below(&schema.name, at);
-        self.clear_table(&schema.name).await?;
-        if self.routes.sinks_of(schema).is_empty() {
-            return Ok(());
-        }
+        let routed = !self.routes.sinks_of(schema).is_empty();
         match (below, self.spec.source.backfill) {
-            (Some(below), true) => self.want_healed(&schema.name, below).await.map(drop),
-            (Some(below), false) => self.want_sweep(&schema.name, below).await,
-            (None, true) => self.want_backfill(vec![schema.name.to_string()], Vec::new()).await.map(drop),
-            (None, false) => Ok(()),
+            (Some(below), true) if routed => return self.want_healed(&schema.name, below).await.map(drop),
+            (Some(below), false) if routed => self.want_sweep(&schema.name, below).await?,
+            (None, true) if routed => {
+                _ = self.want_backfill(vec![schema.name.to_string()], Vec::new()).await?;
+            }
+            _ => {}
         }
+        // Only now: were it known to be well first, a restart in between would plan nothing.
+        self.clear_table(&schema.name).await
     }
 
     /// Below which version targets hold an older table of the name, or one that was given up. That is this event's own
@@ -77,7 +75,6 @@ impl Shared {
             return self.halt_table_at(table, error, at).await;
         }
         tracing::warn!(pipeline = self.spec.name, table, "{error}: the table is read again");
-        self.end_backfills(table).await?;
         self.want_healed(table, at.previous()).await.map(drop)
     }
 

@@ -18,6 +18,7 @@ mod lane;
 mod memory;
 mod parked;
 mod phase;
+mod plans;
 mod port;
 mod progress;
 mod queue;

@@ -3,12 +3,11 @@
 //! read again for it alone and swept; a target that a later history has written halts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::Mutex;
 
 use super::Shared;
 use super::anew::above;
@@ -31,76 +30,114 @@ const APART: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is remembered of one target.
-#[derive(Default)]
 pub(crate) struct Memory {
-    /// As the ledger has it; `None` before the first contact.
-    known: Mutex<Option<Marks>>,
-    /// Compared since the last failure.
-    compared: AtomicBool,
+    known: Mutex<Known>,
+    /// One asks at a time.
+    asking: tokio::sync::Mutex<()>,
+    /// How often there was reason to compare.
+    doubts: AtomicU64,
+    /// At which of these it was last compared.
+    compared: AtomicU64,
+}
+
+/// What is known of it by what it said and by what writes have shown.
+#[derive(Default)]
+struct Known {
+    /// `None` before the first contact.
+    marks: Option<Marks>,
+    /// The ledger does not have it yet.
+    news: bool,
 }
 
 impl Memory {
     /// `known`: as the ledger has it.
     pub fn new(known: Option<Marks>) -> Memory {
-        Memory { known: Mutex::new(known), compared: AtomicBool::new(false) }
+        Memory {
+            known: Mutex::new(Known { marks: known, news: false }),
+            asking: tokio::sync::Mutex::default(),
+            doubts: AtomicU64::new(1),
+            compared: AtomicU64::new(0),
+        }
     }
 
     /// The target failed: it may come back as another.
     pub fn doubt(&self) {
-        self.compared.store(false, Ordering::Release);
+        self.doubts.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn compared(&self) -> bool {
+        self.compared.load(Ordering::Acquire) == self.doubts.load(Ordering::Acquire)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over what writes have shown.
+    fn learn(&self, shown: &Marks) {
+        let mut known = self.known();
+        let Known { marks: Some(marks), news } = &mut *known else { return };
+        if marks.learn(shown) {
+            *news = true;
+            if marks.doubtful() {
+                self.doubt();
+            }
+        }
+    }
+
+    /// Takes over what the target said when `before` was known; answers all that is known by that.
+    fn settle(&self, before: Option<&Marks>, now: Marks) -> Marks {
+        let mut known = self.known();
+        known.news = false;
+        let marks = known.marks.get_or_insert_default();
+        marks.settle(before.unwrap_or(&Marks::default()), now);
+        marks.clone()
     }
 }
 
 impl Port {
     /// Returns once the target is known to hold what it was given, or what it lacks is planned to be read.
     pub async fn recalled(&self) -> Result<()> {
-        if self.memory.compared.load(Ordering::Acquire) {
+        if self.memory.compared() {
             return Ok(());
         }
-        let mut known = self.memory.known.lock().await;
-        match self.memory.compared.load(Ordering::Acquire) {
-            true => Ok(()),
-            false => self.ask(&mut known).await,
-        }
+        let _one_at_a_time = self.memory.asking.lock().await;
+        if self.memory.compared() { Ok(()) } else { self.ask().await }
     }
 
     /// The target is asked even if it has not failed. Writes do not wait for that.
     async fn look(&self) -> Result<()> {
         self.health.knock(&*self.sink).await?;
-        let mut known = self.memory.known.lock().await;
-        self.ask(&mut known).await
+        let _one_at_a_time = self.memory.asking.lock().await;
+        self.ask().await
     }
 
-    async fn ask(&self, known: &mut Option<Marks>) -> Result<()> {
-        if let Some(known) = known {
-            self.learn(known).await?;
-        }
-        let now = self.sink.marks(known.as_ref().unwrap_or(&Marks::default())).await?;
-        match known {
+    /// What the ledger does not have yet of what writes have shown. It goes with the commit of these writes: a checkpoint
+    /// without it would lie above what the ledger can find to be lost.
+    pub fn noticed(&self) -> Option<Marks> {
+        self.memory.learn(&self.sink.acknowledged());
+        let mut known = self.memory.known();
+        if std::mem::take(&mut known.news) { known.marks.clone() } else { None }
+    }
+
+    async fn ask(&self) -> Result<()> {
+        let memory = &self.memory;
+        memory.learn(&self.sink.acknowledged());
+        let doubts = memory.doubts.load(Ordering::Acquire);
+        let before = memory.known().marks.clone();
+        let now = self.sink.marks(before.as_ref().unwrap_or(&Marks::default())).await?;
+        match &before {
             Some(before) => self.compare(before, &now).await?,
             None => self.meet(&now).await?,
         }
-        if known.as_ref() != Some(&now) {
-            self.shared.ledger.set_marks(&self.shared.spec.name, &self.name, &now).await?;
-            *known = Some(now);
+        if before.as_ref() != Some(&now) {
+            // Not between a commit and what that has learned.
+            let _committing = self.shared.committing.lock().await;
+            let known = memory.settle(before.as_ref(), now);
+            self.shared.ledger.set_marks(&self.shared.spec.name, &self.name, &known).await?;
         }
-        self.memory.compared.store(true, Ordering::Release);
+        memory.compared.store(doubts, Ordering::Release);
         Ok(())
-    }
-
-    /// What its last writes have shown of the target, if the ledger does not know it yet; for the next commit.
-    pub async fn noticed(&self) -> Result<Option<Marks>> {
-        // Whoever holds it asks the target itself.
-        let Ok(mut known) = self.memory.known.try_lock() else { return Ok(None) };
-        let Some(known) = known.as_mut() else { return Ok(None) };
-        Ok(self.learn(known).await?.then(|| known.clone()))
-    }
-
-    /// Answers whether there was anything to learn.
-    async fn learn(&self, known: &mut Marks) -> Result<bool> {
-        let shown = self.sink.acknowledged();
-        self.compare(&known.among(&shown), &shown).await?;
-        Ok(known.update(&shown))
     }
 
     /// The comparison failed.
@@ -267,5 +304,5 @@ async fn look(port: &Port) {
 pub(crate) async fn all_recalled(shared: &Shared) -> bool {
     let ports = shared.ports();
     join_all(ports.iter().map(|port| look(port))).await;
-    ports.iter().all(|port| port.health.halted() || port.memory.compared.load(Ordering::Acquire))
+    ports.iter().all(|port| port.health.halted() || port.memory.compared())
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -18,14 +17,11 @@ use super::tracker::Tracker;
 use crate::change::CaptureBatch;
 use crate::clock::now_millis;
 use crate::error::{Code, Error, Result};
-use crate::ledger::{BackfillTable, Ledger, TableRecord, TableState};
+use crate::ledger::{Ledger, TableRecord, TableState};
 use crate::position::Position;
 use crate::route::{PipelineSpec, RouteTable};
 use crate::source::Source;
 use crate::version::Version;
-
-/// How long a person waits for the stream to be where it was.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Shared by all tasks of a pipeline and its handles.
 pub(crate) struct Shared {
@@ -38,6 +34,7 @@ pub(crate) struct Shared {
     pub tables: Tables,
     pub backfills: Backfills,
     pub backfill_wanted: Notify,
+    pub planning: tokio::sync::Mutex<()>,
     pub phases: Phases,
     /// Index 0 is the router: it has no port.
     pub names: Vec<String>,
@@ -95,6 +92,7 @@ impl Shared {
             tables: Tables::new(parts.record.tables),
             backfills: Backfills::default(),
             backfill_wanted: Notify::new(),
+            planning: tokio::sync::Mutex::default(),
             epoch: parts.record.epoch,
             written_before: parts.written_before,
             spec: parts.spec,
@@ -238,120 +236,6 @@ impl Shared {
             self.tables.set(table, record.clone());
             self.ledger.set_table(&self.spec.name, table, &record).await?;
         }
-        Ok(())
-    }
-
-    /// Writes down what is to be read and wakes the reader. Tables that are being read already are left alone.
-    pub async fn want_backfill(&self, tables: Vec<String>, sinks: Vec<String>) -> Result<i64> {
-        let (last, unfinished) = self.ledger.backfills(&self.spec.name).await?;
-        let sinks = if sinks.is_empty() { self.names[1..].to_vec() } else { sinks };
-        let run = last + 1;
-        for table in tables {
-            if unfinished.iter().any(|plan| plan.table == table && plan.sinks == sinks) {
-                continue;
-            }
-            self.plan(BackfillTable { sinks: sinks.clone(), ..BackfillTable::new(run, table) }).await?;
-        }
-        Ok(run)
-    }
-
-    /// All rows of the table are read, whatever is being read already, for every sink.
-    pub(super) async fn want_reread(&self, table: &str) -> Result<()> {
-        let (last, _) = self.ledger.backfills(&self.spec.name).await?;
-        let sinks = self.names[1..].to_vec();
-        self.plan(BackfillTable { sinks, ..BackfillTable::new(last + 1, table.to_owned()) }).await
-    }
-
-    /// A halted table is captured again: all of it is read, for every sink, and what has no row any more is deleted.
-    /// What was read of it before the gap counts for nothing.
-    pub async fn want_healing(&self, table: &str) -> Result<i64> {
-        let gap = self.tables.get(table).map_or(Version::ZERO, |record| record.at);
-        let below = self.past(gap).await?;
-        self.end_backfills(table).await?;
-        // Only now: what is captured and read of it from here on lies above, what its targets hold lies below.
-        self.clear_table(table).await?;
-        self.want_healed(table, below).await
-    }
-
-    /// What was read of the table so far counts for nothing.
-    pub(super) async fn end_backfills(&self, table: &str) -> Result<()> {
-        let (_, unfinished) = self.ledger.backfills(&self.spec.name).await?;
-        for before in unfinished.into_iter().filter(|plan| plan.table == table && plan.sweep.is_none()) {
-            self.ledger.set_backfill(&self.spec.name, &BackfillTable { finished: true, ..before }).await?;
-        }
-        Ok(())
-    }
-
-    /// All rows are read, for every sink, and what targets hold from before is gone then.
-    pub(super) async fn want_healed(&self, table: &str, below: Version) -> Result<i64> {
-        let (last, _) = self.ledger.backfills(&self.spec.name).await?;
-        let plan = BackfillTable { sweep: Some(below), ..BackfillTable::new(last + 1, table.to_owned()) };
-        self.plan(BackfillTable { sinks: self.names[1..].to_vec(), ..plan }).await?;
-        Ok(last + 1)
-    }
-
-    /// Waits until the stream is at or past a version; answers where it is. After a kill it comes there again.
-    async fn past(&self, version: Version) -> Result<Version> {
-        let mut position = self.position.subscribe();
-        let past = position.wait_for(|p| p.as_ref().is_some_and(|p| p.version >= version));
-        let mut ended = self.ended.subscribe();
-        let waited = async {
-            tokio::select! {
-                past = past => past.is_ok(),
-                _ = ended.wait_for(|ended| *ended) => false,
-            }
-        };
-        match tokio::time::timeout(PATIENCE, waited).await {
-            Ok(true) => Ok(self.captured_up_to()),
-            Ok(false) => Err(self
-                .halted()
-                .unwrap_or_else(|| Error::new(Code::Interrupted, "the pipeline is stopping"))),
-            Err(_) => Err(Error::new(
-                Code::Interrupted,
-                "the stream has not passed the gap or the change of the route yet",
-            )
-            .fix("try again when the source is read and anything has changed there")),
-        }
-    }
-
-    /// The table was emptied at this point of the stream: what targets hold from before is deleted.
-    pub(super) async fn want_sweep(&self, table: &str, below: Version) -> Result<()> {
-        let (last, _) = self.ledger.backfills(&self.spec.name).await?;
-        let plan = BackfillTable {
-            sinks: self.names[1..].to_vec(),
-            sweep: Some(below),
-            planned: true,
-            ..BackfillTable::new(last + 1, table.to_owned())
-        };
-        self.plan(plan).await
-    }
-
-    /// All rows of these tables are read for these sinks, which are swept of what lies below then. A run that does just
-    /// that already is given up: what it has read may be what was lost.
-    pub(super) async fn want_swept(
-        &self,
-        tables: Vec<String>,
-        sinks: &[String],
-        below: Version,
-    ) -> Result<()> {
-        let (last, unfinished) = self.ledger.backfills(&self.spec.name).await?;
-        for table in tables {
-            let same =
-                |plan: &&BackfillTable| plan.table == table && plan.sinks == sinks && plan.sweep.is_some();
-            for before in unfinished.iter().filter(same) {
-                let given_up = BackfillTable { finished: true, ..before.clone() };
-                self.ledger.set_backfill(&self.spec.name, &given_up).await?;
-            }
-            let plan = BackfillTable { sinks: sinks.to_vec(), ..BackfillTable::new(last + 1, table) };
-            self.plan(BackfillTable { sweep: Some(below), ..plan }).await?;
-        }
-        Ok(())
-    }
-
-    async fn plan(&self, plan: BackfillTable) -> Result<()> {
-        self.ledger.set_backfill(&self.spec.name, &plan).await?;
-        self.backfills.want();
-        self.backfill_wanted.notify_one();
         Ok(())
     }
 

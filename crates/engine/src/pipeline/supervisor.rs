@@ -181,8 +181,9 @@ async fn stream(
             shared.source_recovered();
             capture.restart(stream.start()).await;
             shared.streaming_from(&stream.start());
-            if !std::mem::replace(&mut begun, true) {
+            if !begun {
                 begin(shared, &stream.start()).await?;
+                begun = true;
             }
             shared.streaming.store(true, Ordering::Relaxed);
             backoff.reset();
@@ -204,11 +205,10 @@ async fn stream(
     Ok(())
 }
 
-/// First contact: sinks without a checkpoint get their first one, and what they lack is read.
+/// First contact: what sinks without a checkpoint lack is read, and they get their first one. Begun again if it fails.
 async fn begin(shared: &Arc<Shared>, start: &Position) -> Result<()> {
-    let new = shared.tracker.begin(start);
-    let (_, unfinished) = shared.ledger.backfills(&shared.spec.name).await?;
-    if !unfinished.is_empty() {
+    let new = shared.tracker.new_sinks();
+    if !shared.unfinished().await?.is_empty() {
         shared.backfills.want();
         shared.backfill_wanted.notify_one();
     }
@@ -222,7 +222,8 @@ async fn begin(shared: &Arc<Shared>, start: &Position) -> Result<()> {
         let tables = first_tables(shared, &new).await?;
         shared.want_backfill(tables, empty).await?;
     }
-    // First the checkpoints: a sink that came back must not be known again before it has a new one.
+    shared.tracker.begin(&new, start);
+    // Before the routes: a sink that came back must not be known again before it has a new one.
     committer::commit(shared, &*shared.source).await?;
     shared.compare_routes(&new, start).await
 }

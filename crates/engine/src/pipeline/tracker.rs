@@ -171,16 +171,21 @@ impl Tracker {
         all?.into_iter().min_by_key(|p| p.version).cloned()
     }
 
-    /// Gives sinks that have no checkpoint yet their first one; answers their indices.
-    pub fn begin(&self, position: &Position) -> Vec<usize> {
+    /// Indices of sinks that have no checkpoint yet.
+    pub fn new_sinks(&self) -> Vec<usize> {
+        let sinks = self.lock();
+        sinks.iter().enumerate().filter(|(_, s)| s.committed.is_none()).map(|(index, _)| index).collect()
+    }
+
+    /// Gives these sinks their first checkpoint. What they lack must be planned already: from now on a restart takes them
+    /// for known.
+    pub fn begin(&self, new: &[usize], position: &Position) {
         let mut sinks = self.lock();
-        let new = sinks.iter_mut().enumerate().filter(|(_, track)| track.committed.is_none());
-        new.map(|(index, track)| {
+        for index in new {
+            let track = &mut sinks[*index];
             track.skip_below = position.version;
             track.next.checkpoint = Some(position.clone());
-            index
-        })
-        .collect()
+        }
     }
 
     /// Whether a living sink still has unfinished stream work or chunks.

@@ -141,7 +141,7 @@ fn a_sink_that_is_ahead_keeps_its_checkpoint_through_a_replay() {
 fn a_chunk_is_unfinished_before_it_is_dispatched() {
     let tracker = tracker();
     let key = ChunkKey { run: 1, table: "t".into(), ordinal: 0 };
-    tracker.begin(&at(1));
+    tracker.begin(&tracker.new_sinks(), &at(1));
     tracker.committed(&[]);
     let expected = tracker.expect_chunk(key.clone(), Arc::new(vec![0]));
     assert!(!tracker.table_done(1, "t") && !tracker.idle());

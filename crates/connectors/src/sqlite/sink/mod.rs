@@ -23,6 +23,7 @@ use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::mark::Marks;
 use syncline_engine::route::{Scope, TargetKind, TargetPlan};
 use syncline_engine::schema::TableSchema;
+use syncline_engine::shown::Shown;
 use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Outcome, Sink};
 use syncline_engine::version::Version;
 use tokio::sync::mpsc;
@@ -48,7 +49,7 @@ struct Shared {
     kinds: Vec<TargetKind>,
     state: Mutex<State>,
     /// As the last transaction left them.
-    marks: Mutex<Marks>,
+    shown: Shown,
 }
 
 #[derive(Default)]
@@ -92,7 +93,7 @@ impl SqliteSink {
             path: file::path(connection)?,
             kinds: kinds.to_vec(),
             state: Mutex::default(),
-            marks: Mutex::default(),
+            shown: Shown::default(),
         };
         Ok(SqliteSink { shared: Arc::new(shared), feeding })
     }
@@ -216,7 +217,7 @@ impl Shared {
                 Error::new(Code::SqliteSinkForeign, format!("{}: {what}", self.path.display()))
             }
         })?;
-        *self.marks.lock().unwrap_or_else(PoisonError::into_inner) = marks;
+        self.shown.answered(marks);
         if items.iter().any(|item| item.plan.spec.kind == TargetKind::Cache)
             && now - *purged_at >= write::PURGE_MILLIS
         {
@@ -278,14 +279,14 @@ impl Sink for SqliteSink {
                 Some(c) => mark::read(c, &shared.pipeline).map_err(|e| shared.failed(&e))?,
                 None => Marks::default(),
             };
-            shared.marks.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&marks);
+            shared.shown.asked(&shared.shown.seen(), marks.clone());
             Ok(marks)
         })
         .await
     }
 
     fn acknowledged(&self) -> Marks {
-        self.shared.marks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.shown.marks()
     }
 
     async fn close(&self) -> Result<()> {
