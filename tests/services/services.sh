@@ -60,7 +60,7 @@ redis 16379 REDIS redis://127.0.0.1:~16379
 redis-sentinel 16380 REDIS_SENTINEL redis-sentinel://127.0.0.1:~16390,127.0.0.1:~16391,127.0.0.1:~16392/mymaster
 redis-cluster 16400 REDIS_CLUSTER redis-cluster://127.0.0.1:~16400,127.0.0.1:~16401,127.0.0.1:~16402
 opensearch 19200 OPENSEARCH http://127.0.0.1:~19200
-elasticsearch 19220 ELASTICSEARCH http://127.0.0.1:~19220
+elasticsearch 19220 ELASTICSEARCH http://everything:every-password@127.0.0.1:~19220
 opensearch2 19202 OPENSEARCH2 http://127.0.0.1:~19202
 elasticsearch7 19222 ELASTICSEARCH7 http://127.0.0.1:~19222
 s3 19000 S3 http://127.0.0.1:~19000'

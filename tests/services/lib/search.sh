@@ -111,8 +111,8 @@ install_elasticsearch_8() {
   finish_distribution "elasticsearch-$v"
 }
 
-search_answers() {
-  curl -fs "http://127.0.0.1:$1/_cluster/health?wait_for_status=yellow&timeout=1s" | grep -q '"timed_out":false'
+search_answers() { # [USER:PASSWORD@]HOST:PORT
+  curl -fs "http://$1/_cluster/health?wait_for_status=yellow&timeout=1s" | grep -q '"timed_out":false'
 }
 
 # Folders of an instance, owned by the user the server runs as; its configuration without GC logs and heap dumps.
@@ -143,19 +143,27 @@ start_opensearch() { # NAME PORT VERSION
   launch "$name" setpriv --reuid=$SEARCH_UID --regid=$SEARCH_UID --clear-groups env HOME="$dir/tmp" OPENSEARCH_HOME="$home" \
     OPENSEARCH_PATH_CONF="$dir/conf" OPENSEARCH_JAVA_HOME="$java" JAVA_HOME="$java" OPENSEARCH_TMPDIR="$dir/tmp" \
     OPENSEARCH_JAVA_OPTS="${SYNCLINE_SEARCH_JAVA:-$SEARCH_JAVA}" "$home/bin/opensearch" "${SETTINGS[@]}"
-  ready "$name" 400 search_answers "$port"
+  ready "$name" 400 search_answers "127.0.0.1:$port"
 }
 
 start_elasticsearch() { # NAME PORT VERSION
-  local name=$1 port=$2 home=$ROOT/opt/elasticsearch-$3 dir=$ROOT/run/$1 SETTINGS
+  local name=$1 port=$2 home=$ROOT/opt/elasticsearch-$3 dir=$ROOT/run/$1 user='' SETTINGS
   search_settings "$name" "$port"
   prepare_search "$name" "$home" elasticsearch
-  SETTINGS+=(-E xpack.security.enabled=false)
-  [ "${3%%.*}" -lt 8 ] || SETTINGS+=(-E xpack.security.autoconfiguration.enabled=false -E xpack.security.enrollment.enabled=false)
+  if [ "${3%%.*}" -lt 8 ]; then
+    SETTINGS+=(-E xpack.security.enabled=false)
+  else
+    # One user may do everything; `limited` may write into indices `allowed*` only.
+    user=everything:every-password@
+    printf '%s\n' 'limited:' '  cluster: [monitor]' '  indices: [{names: ["allowed*"], privileges: [all]}]' >"$dir/conf/roles.yml"
+    printf '%s\n' "${user%@}" limited:limited-password >"$dir/conf/users"
+    printf '%s\n' superuser:everything limited:limited >"$dir/conf/users_roles"
+    SETTINGS+=(-E xpack.security.enabled=true -E xpack.security.autoconfiguration.enabled=false -E xpack.security.enrollment.enabled=false)
+  fi
   rm -f "$dir/data/pid"
   launch "$name" setpriv --reuid=$SEARCH_UID --regid=$SEARCH_UID --clear-groups env HOME="$dir/tmp" ES_PATH_CONF="$dir/conf" \
     ES_JAVA_HOME="$JDK_17" ES_TMPDIR="$dir/tmp" ES_JAVA_OPTS="${SYNCLINE_SEARCH_JAVA:-$SEARCH_JAVA}" "$home/bin/elasticsearch" -p "$dir/data/pid" "${SETTINGS[@]}"
-  ready "$name" 400 search_answers "$port" || return 1
+  ready "$name" 400 search_answers "${user}127.0.0.1:$port" || return 1
   # 8.x has a launcher in front: signals must reach the server itself.
   [ ! -s "$dir/data/pid" ] || cp "$dir/data/pid" "$dir/pid"
 }

@@ -129,12 +129,11 @@ async fn fake_blocks_of_a_cluster_and_lacking_privileges_are_found() {
     assert!(found[1].message().ends_with("create_index, delete"), "{}", found[1].message());
 }
 
-/// Run by hand against a server with security: `SYNCLINE_TEST_SEARCH_SECURED=opensearch://USER:PASSWORD@HOST:PORT`, where
-/// USER may monitor the cluster and write into `allowed*` only.
+/// Elasticsearch runs with security, and a user `limited` there may write into `allowed*` only.
 #[tokio::test]
-#[ignore = "needs a server with users: SYNCLINE_TEST_SEARCH_SECURED"]
 async fn users_and_privileges_are_told_from_other_failures() {
-    let url = testing::server("SEARCH_SECURED");
+    let url = testing::server("ELASTICSEARCH").replacen("http://", "opensearch://", 1);
+    let url = url.replacen("everything:every-password@", "limited:limited-password@", 1);
     let with = |url: &str, index: &str| {
         let mut spec = testing::target(syncline_engine::route::TargetKind::Search, "search", index);
         spec.settings.insert("number_of_replicas".into(), json!(0));
@@ -155,4 +154,5 @@ async fn users_and_privileges_are_told_from_other_failures() {
     let error = with(&wrong, "forbidden").sink.probe().await.unwrap_err();
     assert_eq!(error.code(), Code::SearchDenied, "{error}");
     assert!(!error.to_string().contains("wrong"));
+    assert_eq!(allowed.ask(Method::DELETE, "/{}-000001", serde_json::Value::Null).await.0, 200);
 }

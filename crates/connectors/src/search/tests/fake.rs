@@ -132,9 +132,10 @@ async fn read_message(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
 /// Passes everything on to a real server, but loses the reply of each bulk whose number (from 0) is named: the server
 /// has done it, and the sink does not learn of it.
 pub(super) async fn losing_replies(upstream: &str, lost: &'static [usize]) -> String {
-    let upstream = upstream.rsplit('/').next().unwrap().to_owned();
+    let (user, host) = super::authority(upstream);
+    let upstream = host.to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("opensearch://{}", listener.local_addr().unwrap());
+    let url = format!("opensearch://{user}{}", listener.local_addr().unwrap());
     let count = Arc::new(Mutex::new(0));
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {

@@ -173,8 +173,8 @@ async fn a_request_over_the_servers_limit_is_refused_before_and_by_the_server() 
 async fn dead_hosts_are_passed_over_and_none_is_unreachable() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for url in urls() {
-        let alive = url.rsplit('/').next().unwrap();
-        let bench = Bench::new(&format!("opensearch://{closed},{alive}"));
+        let (user, alive) = super::authority(&url);
+        let bench = Bench::new(&format!("opensearch://{user}{closed},{alive}"));
         assert_eq!(words(&bench.apply(&[bench.put("a", 1, "{}")]).await), ["applied"]);
         bench.ask(Method::DELETE, "/{}-000001", Value::Null).await;
     }

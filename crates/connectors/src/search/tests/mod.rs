@@ -47,6 +47,12 @@ pub(super) fn urls() -> Vec<String> {
     urls.iter().map(|url| url.replacen("http://", "opensearch://", 1)).collect()
 }
 
+/// `USER:PASSWORD@` (or nothing) and `HOST:PORT` of a server's address.
+pub(super) fn authority(url: &str) -> (&str, &str) {
+    let authority = url.rsplit('/').next().unwrap();
+    authority.split_at(authority.find('@').map_or(0, |at| at + 1))
+}
+
 /// Runs a test on every server, each with a fresh index, which is deleted again if the test passes.
 pub(super) async fn on_each(test: impl AsyncFn(Bench)) {
     for url in urls() {
