@@ -8,6 +8,7 @@
 `problems` collects what is wrong with the target as such, beside missing and different rows.
 """
 
+import base64
 import hashlib
 import io
 import json
@@ -15,7 +16,7 @@ import os
 import re
 import urllib.error
 import urllib.request
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 import redis
 import zstandard
@@ -24,6 +25,16 @@ from .codec import key_part, key_text, parse_json, redis_text
 
 PLACEHOLDER = re.compile(r"\{([^{}|]+)(\|lower)?\}")
 VERSION = re.compile(r"\d{19}")
+
+
+def search_request(base, path, body=None, method=None):
+    """To a search server, whose address may have a user."""
+    parts = urlsplit(base)
+    user, _, host = parts.netloc.rpartition("@")
+    headers = {"Content-Type": "application/json"}
+    if user:
+        headers["Authorization"] = f"Basic {base64.b64encode(unquote(user).encode()).decode()}"
+    return urllib.request.Request(f"{parts.scheme}://{host}{path}", body, headers, method=method)
 
 
 class Search:
@@ -35,14 +46,13 @@ class Search:
 
     def call(self, path, body=None, method=None):
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            self.base + path, data, {"Content-Type": "application/json"}, method=method or ("GET" if data is None else "POST"))
+        request = search_request(self.base, path, data, method or ("GET" if data is None else "POST"))
         with urllib.request.urlopen(request, timeout=120) as answer:
             return parse_json(answer.read())
 
     def read(self):
         try:
-            self.call(f"/{self.index}/_refresh", {})
+            self.call(f"/{self.index}/_refresh", method="POST")
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 raise

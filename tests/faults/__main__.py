@@ -1,9 +1,11 @@
 """Shows every fault of the catalogue on its servers, and writes the table of docs/faults.md.
 
     eval "$(tests/services/services.sh env)"
-    tests/services/services.sh python -m faults [--only NAME]... [--server NAME]... [--seed N] [--mixes SEEDS] [--write]
+    tests/services/services.sh python -m faults [--only NAME]... [--server NAME]... [--seed N] [--mixes SEEDS] [--boundaries N]
+        [--write]
 
-`--mixes 1-20` shows the random mixes of these seeds, too; with `--only mix` nothing else.
+`--mixes 1-20` shows the random mixes of these seeds, too; with `--only mix` nothing else. `--boundaries 20` kills a run behind
+each 20th fsync or send, too (boundaries.py).
 Needs SYNCLINE_BIN or target/release/syncline. The spare servers lose their binlogs: nobody else should be using them.
 Exit: 0 all shown and the table is what the file says, 1 not.
 """
@@ -17,7 +19,7 @@ from pathlib import Path
 
 from acceptance.process import Failed
 
-from . import configured, forgetful, history, images, keys, mixes, pairs, tables, targets  # noqa: F401  they fill the catalogue
+from . import boundaries, configured, forgetful, history, images, keys, mixes, pairs, tables, targets  # noqa: F401  they fill the catalogue
 from .catalogue import FAULTS, PARTS, SPARES
 from .stage import Stage
 
@@ -31,6 +33,9 @@ names (`tests/services/services.sh python -m faults --only NAME` runs one), with
 as targets. "Equal" is judged by a program that shares no code with Syncline, field by field; the balance of every table must
 add up, too. `--mixes 1-20` adds twenty random mixes of such events, with kills in between; `./test` runs ten. This file is
 written by that test.
+
+`python -m faults.boundaries` kills a run behind each fsync and each send of it (SIGKILL, by strace), one after the other, and
+looks whether all is equal after the next run; `./test` takes each 120th.
 
 | part | what happens | what Syncline does | servers | test |
 |---|---|---|---|---|
@@ -61,14 +66,19 @@ def show(fault, server, seed):
     return error is None
 
 
-def at_once(wanted):
+def at_once(wanted, every):
     """Most of a fault is waiting, so some are shown beside each other; but only one at a time on a spare server."""
     alone = {server: [one for one in wanted if one[1] == server] for server in SPARES}
     shared = [one for one in wanted if one[1] not in SPARES]
-    with ThreadPoolExecutor(len(alone) + SHARED) as pool:
+    with ThreadPoolExecutor(len(alone) + 1 + SHARED) as pool:
         lanes = [pool.submit(lambda lane=lane: [show(*one) for one in lane]) for lane in alone.values()]
+        lanes.append(pool.submit(boundaries_shown, every))
         beside = [pool.submit(show, *one) for one in shared]
         return [shown for lane in lanes for shown in lane.result()] + [one.result() for one in beside]
+
+
+def boundaries_shown(every):
+    return [boundaries.show("mysql", run, every) for run in boundaries.RUNS if every]
 
 
 def seeds(text):
@@ -84,11 +94,12 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", action="store_true", help="write docs/faults.md")
     parser.add_argument("--mixes", type=seeds, default=[], metavar="SEEDS", help="random mixes of these seeds, too")
+    parser.add_argument("--boundaries", type=int, metavar="N", help="kills behind each Nth boundary, too")
     options = parser.parse_args()
     wanted = [
         (fault, server, options.seed) for fault in FAULTS if not options.only or fault.name in options.only
         for server in fault.servers if not options.server or server in options.server]
-    shown = at_once(wanted + mixes.wanted(options.mixes))
+    shown = at_once(wanted + mixes.wanted(options.mixes), options.boundaries)
     print(f"{sum(shown)} of {len(shown)} shown")
     if options.write:
         DOCUMENT.write_text(table(), encoding="utf-8")

@@ -83,3 +83,35 @@ class OwnSentinel(OwnRedis):
     def names(self):
         host, port = self.client.execute_command("SENTINEL", "get-master-addr-by-name", "main")
         return int(port)
+
+
+class OwnCluster:
+    """Three masters without replicas."""
+
+    def __init__(self):
+        self.nodes = [OwnRedis("--cluster-enabled", "yes", "--cluster-port", str(free_port())) for _ in range(3)]
+        hosts = [f"127.0.0.1:{node.port}" for node in self.nodes]
+        self.cli("create", *hosts).wait(PATIENCE)
+        for node in self.nodes:
+            wait_for("the cluster is whole", lambda node=node: b"cluster_state:ok" in node.client.execute_command("CLUSTER", "INFO"))
+
+    @property
+    def url(self):
+        return f"redis-cluster://127.0.0.1:{self.nodes[0].port}"
+
+    def cli(self, *arguments):
+        return subprocess.Popen(
+            ["redis-cli", "--cluster", *arguments, "--cluster-yes"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def move(self, source, target, slots):
+        """Begins to move so many slots from one node to another."""
+        source, target = (self.nodes[index].client.execute_command("CLUSTER", "MYID").decode() for index in (source, target))
+        return self.cli("reshard", f"127.0.0.1:{self.nodes[0].port}", "--cluster-from", source, "--cluster-to", target,
+                        "--cluster-slots", str(slots))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for node in self.nodes:
+            node.__exit__()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 import pymysql
@@ -18,6 +19,7 @@ from acceptance.balance import require_balance
 from acceptance.process import Failed
 from acceptance.setting import needed
 from checker.database import binlog_end, binlog_files, connect, is_mariadb, quote_name
+from checker.targets import search_request
 
 PIPELINE = """version: 1
 data: ./data
@@ -50,6 +52,7 @@ class Stage:
     def __init__(self, server, name, seed):
         self.server, self.dice = server, random.Random(seed)
         self.source, self.search = url_of(server), url_of("opensearch")
+        self.search_login = None
         # A database of its own, since it is searched again and again for keys.
         self.redis = self.checked_redis = url_of("redis") + "/1"
         self.services = os.path.join(needed("SYNCLINE_TEST_SERVICES"), "services.sh")
@@ -77,7 +80,7 @@ class Stage:
         with open(os.path.join(self.folder, "pipeline.yaml"), "w", encoding="utf-8") as file:
             text = PIPELINE.format(
                 source=f"mysql://root@{hosts}", database=self.database, redis=self.redis,
-                search=self.search.replace("http://", "opensearch://"), reading=reading and f", {reading}",
+                search=(self.search_login or self.search).replace("http://", "opensearch://"), reading=reading and f", {reading}",
                 options="".join(f"        {line}\n" for line in options.splitlines()),
                 targets="".join(f"          - {{ connection: {name}, {word} }}\n" for name, word in targets))
             # A connection that nothing uses is refused.
@@ -219,8 +222,37 @@ class Stage:
 
     def search_request(self, method, path, body=None):
         body = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"}
-        urllib.request.urlopen(urllib.request.Request(f"{self.search}{path}", body, headers, method=method))
+        urllib.request.urlopen(search_request(self.search, path, body, method))
+
+    def own_role(self):
+        """The search target is where a user of our own needs a role: what gives it one, for these indices alone."""
+        self.search = url_of("elasticsearch")
+        self.search_login = self.search.replace("everything:every-password@", "waiting:waiting-password@")
+        self.forget_indices()
+        self.configure(self.server)
+        path = os.path.join(needed("SYNCLINE_SERVICES"), "run", "elasticsearch", "conf", "roles.yml")
+
+        def grant(*indices):
+            with open(path, encoding="utf-8") as file:
+                others = [line for line in file if not line.startswith("waiting:")]
+            with open(path, "w", encoding="utf-8") as file:
+                file.writelines([*others, f"waiting: {{cluster: [monitor], indices: [{{names: {json.dumps(indices)}, privileges: [all]}}]}}\n"])
+            deadline = time.monotonic() + PATIENCE
+            while self.granted() != set(indices):
+                # The server looks at the file every few seconds.
+                if time.monotonic() > deadline:
+                    raise Failed(f"the server grants {self.granted()} instead of {indices}")
+                time.sleep(0.2)
+        return grant
+
+    def granted(self):
+        """The index patterns of our own user's role, as the server has it by now."""
+        request = search_request(self.search_login, "/_security/user/_privileges")
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return {name for index in json.load(answer)["indices"] for name in index["names"]}
+        except urllib.error.HTTPError:
+            return set()  # there is no such role yet
 
     def close_archive(self, closed):
         """A file in the place of the folder: the superuser may write into any folder."""
@@ -242,12 +274,15 @@ class Stage:
 
     def forget(self):
         self.drop(self.source)
-        self.search_request("DELETE", f"/*{self.database}_*?ignore_unavailable=true&expand_wildcards=all")
+        self.forget_indices()
         # One of a fault's own is gone by now.
         client = redis.Redis.from_url(url_of("redis") + "/1")
         for pattern in (f"{self.database}:*", f"syncline:*{self.database}*"):
             for key in client.scan_iter(pattern, count=5000):
                 client.delete(key)
+
+    def forget_indices(self):
+        self.search_request("DELETE", f"/*{self.database}_*?ignore_unavailable=true&expand_wildcards=all")
 
     def drop(self, source):
         connection = connect(source)

@@ -120,6 +120,8 @@ cmd_install() {
   local names name job jobs=() failed=0
   names=$(expand_names "${@:-all}") || exit 2
   install_python || failed=1
+  # Kills behind system calls: tests/faults/boundaries.py.
+  apt_install strace || failed=1
   for name in $names; do
     install_server "$name" & jobs+=($!)
   done

@@ -153,12 +153,12 @@ start_elasticsearch() { # NAME PORT VERSION
   if [ "${3%%.*}" -lt 8 ]; then
     SETTINGS+=(-E xpack.security.enabled=false)
   else
-    # One user may do everything; `limited` may write into indices `allowed*` only.
+    # One user may do everything; `limited` may write into indices `allowed*` only; tests give `waiting` its role.
     user=everything:every-password@
     printf '%s\n' 'limited:' '  cluster: [monitor]' '  indices: [{names: ["allowed*"], privileges: [all]}]' >"$dir/conf/roles.yml"
-    printf '%s\n' "${user%@}" limited:limited-password >"$dir/conf/users"
-    printf '%s\n' superuser:everything limited:limited >"$dir/conf/users_roles"
-    SETTINGS+=(-E xpack.security.enabled=true -E xpack.security.autoconfiguration.enabled=false -E xpack.security.enrollment.enabled=false)
+    printf '%s\n' "${user%@}" limited:limited-password waiting:waiting-password >"$dir/conf/users"
+    printf '%s\n' superuser:everything limited:limited waiting:waiting >"$dir/conf/users_roles"
+    SETTINGS+=(-E action.destructive_requires_name=false -E xpack.security.enabled=true -E xpack.security.autoconfiguration.enabled=false -E xpack.security.enrollment.enabled=false)
   fi
   rm -f "$dir/data/pid"
   launch "$name" setpriv --reuid=$SEARCH_UID --regid=$SEARCH_UID --clear-groups env HOME="$dir/tmp" ES_PATH_CONF="$dir/conf" \

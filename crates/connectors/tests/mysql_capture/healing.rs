@@ -124,6 +124,10 @@ impl Mirror {
     async fn close(self, handle: PipelineHandle) {
         handle.stop();
         handle.ended().await;
+        // A search server takes the longer to start the more indices are left behind.
+        let url = std::env::var("SYNCLINE_TEST_OPENSEARCH").unwrap();
+        let indices = format!("{url}/{}_*?expand_wildcards=all", self.shop.database);
+        reqwest::Client::new().delete(indices).send().await.unwrap().error_for_status().unwrap();
         self.shop.close().await;
     }
 }
