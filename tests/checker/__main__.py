@@ -45,20 +45,28 @@ def dead_keys(options, table, target):
     return keys
 
 
-def command_compare(options):
-    began, drift, compared = time.monotonic(), 0, 0
+def comparisons(options):
+    """What is found, table by table and target by target."""
     targets = [spec.split("=", 1) for spec in options.target]
     for pattern in options.table:
         for name in tables_like(options.source, pattern):
             table = read_table(options.source, name, options.key, options.zero_date_text, options.where)
             for target, spec in targets:
-                found = compare(
-                    table, target, reader_of(spec, table), dead_keys(options, name, target), options.absent_is_null, options.show)
-                compared += found.compared
-                drift += not found.equal
-                print(found.summary(), flush=True)
-                for line in found.lines + [f"PROBLEM   {problem}" for problem in found.problems[:options.show]]:
-                    print("  " + line)
+                dead = dead_keys(options, name, target)
+                yield compare(table, target, reader_of(spec, table), dead, options.absent_is_null, options.show)
+
+
+def told(found, show):
+    """Lines for people."""
+    return [found.summary(), *(f"  {line}" for line in found.lines), *(f"  PROBLEM   {problem}" for problem in found.problems[:show])]
+
+
+def command_compare(options):
+    began, drift, compared = time.monotonic(), 0, 0
+    for found in comparisons(options):
+        compared += found.compared
+        drift += not found.equal
+        print("\n".join(told(found, options.show)), flush=True)
     print(f"{'DRIFT' if drift else 'equal'}: {compared} documents compared in {time.monotonic() - began:.1f} s")
     return 1 if drift else 0
 
@@ -79,7 +87,7 @@ def command_position(options):
     return 0
 
 
-def arguments():
+def arguments(words=None):
     parser = argparse.ArgumentParser(prog="checker", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("compare")
@@ -98,7 +106,7 @@ def arguments():
     two.add_argument("--to", dest="end")
     three = commands.add_parser("position")
     three.add_argument("--source", required=True)
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def main():
