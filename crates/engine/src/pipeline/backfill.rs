@@ -59,8 +59,15 @@ impl Backfill {
         Backfill { shared, reader, requests, control, workers }
     }
 
-    /// Reads all unfinished tables of the ledger whenever there are some, until the pipeline stops.
+    /// Reads all unfinished tables of the ledger whenever there are some, until the pipeline stops. Not before the first
+    /// checkpoints are durable: how far a table reaches is looked up once, and what is written behind that must come by the
+    /// stream, which after a kill would begin too late.
     pub async fn run(mut self, source: Arc<dyn Source>) {
+        let mut begun = self.shared.begun.subscribe();
+        tokio::select! {
+            _ = begun.wait_for(|begun| *begun) => {}
+            () = self.control.stopping() => return,
+        }
         while self.control.wish() != Wish::Stop {
             tokio::select! {
                 () = self.shared.backfill_wanted.notified() => {}

@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     /// Where capture stands, once streaming.
     pub position: watch::Sender<Option<Position>>,
     pub ended: watch::Sender<bool>,
+    /// Every sink has a durable checkpoint.
+    pub begun: watch::Sender<bool>,
     pub streaming: AtomicBool,
     pub caught_up: AtomicBool,
     pub source_time: AtomicI64,
@@ -109,6 +111,7 @@ impl Shared {
             committed: watch::Sender::new(0),
             position: watch::Sender::new(None),
             ended: watch::Sender::new(false),
+            begun: watch::Sender::new(false),
             streaming: AtomicBool::new(false),
             caught_up: AtomicBool::new(false),
             source_time: AtomicI64::new(0),

@@ -174,16 +174,15 @@ async fn stream(
     let mut control = Control::new(&shared.wish);
     let mut capture = Capture::new(Arc::clone(shared), work, asked);
     let mut backoff = Backoff::default();
-    let mut begun = false;
     while control.unpaused().await == Wish::Run {
         let next = async {
             let mut stream = shared.source.stream(from.as_ref()).await?;
             shared.source_recovered();
             capture.restart(stream.start()).await;
             shared.streaming_from(&stream.start());
-            if !begun {
+            if !*shared.begun.borrow() {
                 begin(shared, &stream.start()).await?;
-                begun = true;
+                shared.begun.send_replace(true);
             }
             shared.streaming.store(true, Ordering::Relaxed);
             backoff.reset();
