@@ -19,7 +19,7 @@ from pathlib import Path
 
 from acceptance.process import Failed
 
-from . import boundaries, configured, forgetful, history, images, keys, mixes, pairs, tables, targets  # noqa: F401  they fill the catalogue
+from . import boundaries, configured, forgetful, history, images, keys, links, mixes, pairs, tables, targets  # noqa: F401  they fill the catalogue
 from .catalogue import FAULTS, PARTS, SPARES
 from .stage import Stage
 

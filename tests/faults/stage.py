@@ -53,6 +53,8 @@ class Stage:
         self.server, self.dice = server, random.Random(seed)
         self.source, self.search = url_of(server), url_of("opensearch")
         self.search_login = None
+        # The source's port, if it is reached through another one.
+        self.port = None
         # A database of its own, since it is searched again and again for keys.
         self.redis = self.checked_redis = url_of("redis") + "/1"
         self.services = os.path.join(needed("SYNCLINE_TEST_SERVICES"), "services.sh")
@@ -76,7 +78,7 @@ class Stage:
         """Writes the pipeline file: from which servers, lines of the route, members of the source, what it goes to."""
         targets = [(name, word.replace("{database}", self.database)) for name, word in targets or TARGETS.items()]
         used = {name for name, _ in targets}
-        hosts = ",".join(url_of(server).split("@")[1] for server in servers)
+        hosts = f"127.0.0.1:{self.port}" if self.port else ",".join(url_of(server).split("@")[1] for server in servers)
         with open(os.path.join(self.folder, "pipeline.yaml"), "w", encoding="utf-8") as file:
             text = PIPELINE.format(
                 source=f"mysql://root@{hosts}", database=self.database, redis=self.redis,

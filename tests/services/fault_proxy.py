@@ -7,6 +7,7 @@ Control by HTTP on CONTROL; every answer is the state as JSON:
     /set?mode=ok|reset|refuse|hang     reset: cut live connections, and new ones once they are accepted
                                        refuse: cut live ones, stop listening
                                        hang: connections stay open, no byte passes
+    /set?strand=1                      live connections stay open and no byte ever passes on them again; new ones work
     /set?latency=MS                    delay of every chunk
     /set?rate=BYTES_PER_SECOND         0: unlimited
     /set?cut_after=BYTES               reset a connection after so many bytes in one direction; 0: never
@@ -29,6 +30,7 @@ class FaultProxy:
         self.settings = {"mode": "ok", "latency": 0.0, "rate": 0.0, "cut_after": 0.0}
         self.counts = {"connections": 0, "bytes_up": 0, "bytes_down": 0}
         self.writers = set()
+        self.stranded = set()
         self.server = None
 
     def state(self):
@@ -36,6 +38,9 @@ class FaultProxy:
 
     async def set(self, values):
         for name, value in values:
+            if name == "strand":
+                self.stranded = set(self.writers)
+                continue
             if name == "mode" and value not in MODES or name not in self.settings:
                 raise ValueError(f"{name}={value}")
             self.settings[name] = value if name == "mode" else float(value)
@@ -74,7 +79,7 @@ class FaultProxy:
         limit = self.settings
         try:
             while chunk := await reader.read(16384):
-                while limit["mode"] == "hang":
+                while limit["mode"] == "hang" or writer in self.stranded:
                     await asyncio.sleep(0.05)
                 if limit["latency"]:
                     await asyncio.sleep(limit["latency"] / 1000)
