@@ -73,13 +73,13 @@ impl Memory {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over what writes have shown.
-    fn learn(&self, shown: &Marks) {
+    /// Takes over what writes have shown. A loss, or an epoch that is not `ours` yet, is reason to compare.
+    fn learn(&self, shown: &Marks, ours: u16) {
         let mut known = self.known();
         let Known { marks: Some(marks), news } = &mut *known else { return };
         if marks.learn(shown) {
             *news = true;
-            if marks.doubtful() {
+            if marks.doubtful() || marks.epoch() > Some(ours) {
                 self.doubt();
             }
         }
@@ -115,14 +115,14 @@ impl Port {
     /// What the ledger does not have yet of what writes have shown. It goes with the commit of these writes: a checkpoint
     /// without it would lie above what the ledger can find to be lost.
     pub fn noticed(&self) -> Option<Marks> {
-        self.memory.learn(&self.sink.acknowledged());
+        self.memory.learn(&self.sink.acknowledged(), self.shared.epoch_now());
         let mut known = self.memory.known();
         if std::mem::take(&mut known.news) { known.marks.clone() } else { None }
     }
 
     async fn ask(&self) -> Result<()> {
         let memory = &self.memory;
-        memory.learn(&self.sink.acknowledged());
+        memory.learn(&self.sink.acknowledged(), self.shared.epoch_now());
         let doubts = memory.doubts.load(Ordering::Acquire);
         let before = memory.known().marks.clone();
         let now = self.sink.marks(before.as_ref().unwrap_or(&Marks::default())).await?;
@@ -305,4 +305,23 @@ pub(crate) async fn all_recalled(shared: &Shared) -> bool {
     let ports = shared.ports();
     join_all(ports.iter().map(|port| look(port))).await;
     ports.iter().all(|port| port.health.halted() || port.memory.compared())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_meets_a_later_epoch_is_reason_to_ask() {
+        let shown = |count, epoch| {
+            let mark = Mark { token: "x".to_owned(), count, epoch, target: None };
+            Marks([("part".to_owned(), mark)].into())
+        };
+        let memory = Memory::new(Some(shown(1, 3)));
+        memory.compared.store(1, Ordering::Release);
+        memory.learn(&shown(2, 3), 3);
+        assert!(memory.compared());
+        memory.learn(&shown(3, 4), 3);
+        assert!(!memory.compared());
+    }
 }
