@@ -173,6 +173,7 @@ fn batch(table: &str, operation: Operation, version: Version) -> CaptureBatch {
         version,
         before_version: version,
         offset: version.offset(),
+        ordinal: 0,
         origin: Arc::new(Origin { server_id: 1, file: "test".into(), gtid: None, committed_at: 0 }),
     };
     CaptureBatch::at(Position::nowhere(version), vec![change])

@@ -107,7 +107,7 @@ fn decoded_rows_a_second() {
     let begin = Instant::now();
     for _ in 0..events {
         let EventBody::Rows(event) = decoder.decode_inner(&bytes).unwrap().body else { panic!("no rows") };
-        for images in event.rows(&map, &mut Place::plain(4)).unwrap() {
+        for images in event.rows(&map, &Place::plain(4)).unwrap() {
             format.visit(&images.unwrap().after.unwrap().bytes, &mut sum).unwrap();
         }
     }

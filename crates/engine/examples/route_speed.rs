@@ -67,6 +67,7 @@ fn change(schema: &Arc<TableSchema>, origin: &Arc<Origin>, writer: &mut packed::
         version,
         before_version: version,
         offset: id as u64 * 200,
+        ordinal: 0,
         origin: Arc::clone(origin),
     }
 }

@@ -68,6 +68,10 @@ pub struct Change {
     pub before_version: Version,
     /// Byte offset in the file (64 bits, not saturated), for messages.
     pub offset: u64,
+    /// Tells changes of one version apart, for targets that keep every one: versions end beyond 4 GiB of a file and within
+    /// compressed events, and an XA transaction has only that of its commit. Rises with the stream among them, is the same
+    /// on every replay, and leaves the number below it to the before image. 0 where versions do not end.
+    pub ordinal: u64,
     /// Shared by the changes of a transaction.
     pub origin: Arc<Origin>,
 }
@@ -88,6 +92,7 @@ impl Change {
             version,
             before_version: version,
             offset: version.offset(),
+            ordinal: 0,
             origin,
         }
     }

@@ -70,6 +70,11 @@ impl Delivery {
     pub fn change(&self) -> &Change {
         &self.batch.changes[self.index as usize]
     }
+
+    /// Tells deliveries of one version apart ([`Change::ordinal`]); a row's leave of its old address comes before its move.
+    pub fn ordinal(&self) -> u64 {
+        self.change().ordinal.saturating_sub(u64::from(self.counted == Counted::No))
+    }
 }
 
 /// What became of one delivery.

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 /// `(epoch: 10 bits, file: 21 bits, offset: 32 bits)`, the most that Elasticsearch's external version compares.
 ///
-/// For a binlog, `offset` is the byte offset of the row's image in its file (saturating at 2³²−1 beyond 4 GiB);
-/// sources with one running number use [`Version::from_number`]. Versions of one source are unique per row image
-/// and the same on every replay.
+/// For a binlog, `offset` is the byte offset of the row's image in its file (saturating at 2³²−1 beyond 4 GiB, and as far
+/// into a compressed event as the image is into what comes out of it); sources with one running number use
+/// [`Version::from_number`]. Versions are the same on every replay and never fall along the stream. Row images that share one
+/// are told apart by [`crate::change::Change::ordinal`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Version(u64);
 

@@ -211,6 +211,7 @@ fn deliver(
         version: Version::ZERO,
         before_version: Version::ZERO,
         offset: 0,
+        ordinal: 0,
         origin: Origin::nobody(),
     };
     let batch = Arc::new(CaptureBatch::at(Position::nowhere(Version::ZERO), vec![change]));

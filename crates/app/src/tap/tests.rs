@@ -94,6 +94,7 @@ fn change(operation: Operation, before: Option<RowImage>, after: Option<RowImage
         version: Version::new(0, 3, 1547),
         before_version: Version::new(0, 3, 1500),
         offset: 1547,
+        ordinal: 0,
         origin: Arc::new(Origin {
             server_id: 7,
             file: "bin.000003".into(),

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::mark::{Mark, Marks};
@@ -46,10 +47,9 @@ pub struct Manifest {
     pub files: Vec<File>,
 }
 
-/// A version in a map.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Through(#[serde(with = "digits")] pub Version);
+/// How far a table's changes have come: a version, and behind `/` which of the changes that share it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Through(pub Version, pub u64);
 
 /// One file of the archive. Never changed once it is named here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,21 +90,21 @@ impl Manifest {
     }
 
     /// Whether the archive holds this change of the stream.
-    pub fn holds(&self, table: &str, template: &str, version: Version) -> bool {
+    pub fn holds(&self, table: &str, template: &str, at: Through) -> bool {
         let through = self.through.get(table).and_then(|templates| templates.get(template));
-        through.is_some_and(|through| version <= through.0)
+        through.is_some_and(|through| at <= *through)
     }
 
     /// Remembers that the archive will hold this change of the stream.
-    pub fn pass(&mut self, table: &str, template: &str, version: Version) {
-        self.checkpoint = self.checkpoint.max(version);
+    pub fn pass(&mut self, table: &str, template: &str, at: Through) {
+        self.checkpoint = self.checkpoint.max(at.0);
         if !self.through.contains_key(table) {
             self.through.insert(table.to_owned(), BTreeMap::new());
         }
         let Some(templates) = self.through.get_mut(table) else { return };
         match templates.get_mut(template) {
-            Some(through) => through.0 = through.0.max(version),
-            None => _ = templates.insert(template.to_owned(), Through(version)),
+            Some(through) => *through = at.max(*through),
+            None => _ = templates.insert(template.to_owned(), at),
         }
     }
 
@@ -134,7 +134,7 @@ impl Manifest {
             ("writer", &self.writer),
             ("generation", &self.generation),
             ("next_file", &self.next_file),
-            ("checkpoint", &Through(self.checkpoint)),
+            ("checkpoint", &self.checkpoint.to_string()),
             ("through", &self.through),
         ];
         for (name, value) in fields {
@@ -196,6 +196,23 @@ mod erased {
         fn json(&self) -> serde_json::Result<String> {
             serde_json::to_string(self)
         }
+    }
+}
+
+impl Serialize for Through {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}/{}", self.0, self.1))
+    }
+}
+
+impl<'de> Deserialize<'de> for Through {
+    /// A version alone stands for all changes that share it: so it was written before versions were known to end.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Through, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let (version, ordinal) = text.split_once('/').map_or((&*text, None), |(v, o)| (v, Some(o)));
+        let ordinal = ordinal.map_or(Ok(u64::MAX), str::parse).ok();
+        let wrong = || D::Error::custom("not a version");
+        Ok(Through(Version::parse(version).ok_or_else(wrong)?, ordinal.ok_or_else(wrong)?))
     }
 }
 

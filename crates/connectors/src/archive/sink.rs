@@ -17,7 +17,7 @@ use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Outcome, Sin
 use syncline_engine::version::Version;
 use tokio::sync::{Mutex, mpsc};
 
-use super::manifest::{File, Manifest};
+use super::manifest::{File, Manifest, Through};
 use super::segment::Lines;
 use super::store::Store;
 use super::writer::Writer;
@@ -209,10 +209,11 @@ fn sort(held: &Manifest, deliveries: &[Delivery]) -> Result<Sorted> {
         let change = delivery.change();
         if change.operation != Operation::Read {
             let (table, template) = (&*change.schema.name, &*delivery.plan.spec.template);
-            if held.holds(table, template, delivery.version) {
+            let at = Through(delivery.version, delivery.ordinal());
+            if held.holds(table, template, at) {
                 continue;
             }
-            sorted.manifest.pass(table, template, delivery.version);
+            sorted.manifest.pass(table, template, at);
         }
         sorted.push(path, line, delivery.version);
     }

@@ -46,7 +46,8 @@ impl Message {
     }
 }
 
-/// The version alone does not tell changes apart: rows that were read together share one, and so may two pipelines.
+/// The version alone does not tell changes apart: rows that were read together share one, rows of an XA transaction do, and
+/// so may two pipelines.
 fn id(pipeline: &str, delivery: &Delivery, line: &[u8]) -> String {
     let change = delivery.change();
     let mut hash = Xxh3::new();
@@ -54,6 +55,7 @@ fn id(pipeline: &str, delivery: &Delivery, line: &[u8]) -> String {
         hash.update(&(part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     }
+    hash.update(&delivery.ordinal().to_le_bytes());
     if change.operation == Operation::Read {
         // A row that is read twice at one version may hold something else: a schema change need not move it.
         hash.update(line);

@@ -179,6 +179,7 @@ impl ScriptedSource {
             version,
             before_version: version,
             offset: number,
+            ordinal: 0,
             origin: Self::origin(),
         }
     }

@@ -67,23 +67,26 @@ pub struct Logged {
 }
 
 /// Decodes events, payloads opened, and hands each with its place to `take`.
-pub fn decode(events: &[Bytes], mut take: impl FnMut(Event, &mut Place)) {
+pub fn decode(events: &[Bytes], mut take: impl FnMut(Event, &Place)) {
     let mut decoder = Decoder::new(true);
     for bytes in events {
         let event =
             decoder.decode(bytes).unwrap_or_else(|e| panic!("{e}: {:02x?}", &bytes[..bytes.len().min(64)]));
         let start = u64::from(event.header.end_position).saturating_sub(u64::from(event.header.size));
         if let EventBody::Payload(payload) = &event.body {
-            let mut place = Place::compressed(start, event.header.size);
-            let mut inner = payload.open().unwrap();
+            let mut place = payload.place(start, event.header.size);
+            let (mut inner, mut read) = (payload.open().unwrap(), 0);
             while let Some(bytes) = inner.next_event().unwrap() {
-                take(decoder.decode_inner(&bytes).unwrap(), &mut place);
+                place.enter(read);
+                read += bytes.len() as u64;
+                take(decoder.decode_inner(&bytes).unwrap(), &place);
             }
         }
-        let compressed = matches!(&event.body, EventBody::Rows(rows) if rows.compressed);
-        let mut place =
-            if compressed { Place::compressed(start, event.header.size) } else { Place::plain(start) };
-        take(event, &mut place);
+        let place = match &event.body {
+            EventBody::Rows(rows) => rows.place(start, event.header.size),
+            _ => Place::plain(start),
+        };
+        take(event, &place);
     }
 }
 
@@ -120,7 +123,7 @@ pub fn try_logged(
 fn read_rows(
     event: &RowsEvent,
     map: &Arc<TableMap>,
-    place: &mut Place,
+    place: &Place,
     details: &[ColumnDetail],
     rows: &mut Vec<Logged>,
 ) -> Result<()> {

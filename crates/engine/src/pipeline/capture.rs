@@ -335,6 +335,7 @@ fn untouched(
             version,
             before_version: version,
             offset: version.offset(),
+            ordinal: 0,
             origin: Arc::clone(&rows.origin),
         });
     }

@@ -65,6 +65,7 @@ mod tests {
             version: Version::ZERO,
             before_version: Version::ZERO,
             offset: 0,
+            ordinal: 0,
             origin: Arc::new(Origin { server_id: 0, file: "".into(), gtid: None, committed_at: 0 }),
         };
         let kept = keep(&change);

@@ -96,6 +96,7 @@ fn absent(schema: &Arc<TableSchema>, image: &RowImage) -> Box<Change> {
         version: Version::ZERO,
         before_version: Version::ZERO,
         offset: 0,
+        ordinal: 0,
         origin: Origin::nobody(),
     })
 }

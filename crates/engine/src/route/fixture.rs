@@ -90,6 +90,7 @@ pub(crate) fn change(
         version: Version::new(0, 1, 20),
         before_version: Version::new(0, 1, 10),
         offset: 20,
+        ordinal: 0,
         origin: Arc::new(origin),
     }
 }

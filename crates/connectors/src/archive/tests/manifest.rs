@@ -4,14 +4,18 @@ use proptest::prelude::*;
 use syncline_engine::error::Code;
 
 use super::super::config::{check_path, store};
-use super::super::manifest::{File, Manifest};
+use super::super::manifest::{File, Manifest, Through};
 use super::version;
 use crate::testing::connection;
 
+fn at(number: u64) -> Through {
+    Through(version(number), 2)
+}
+
 fn filled() -> Manifest {
     let mut manifest = Manifest::new("shop");
-    manifest.pass("shop.orders", "orders/{YYYY-MM}", version(7));
-    manifest.pass("shop.orders", "all", version(5));
+    manifest.pass("shop.orders", "orders/{YYYY-MM}", at(7));
+    manifest.pass("shop.orders", "all", at(5));
     manifest.files = (0..3)
         .map(|n| File {
             path: format!("orders/\"{n}\".jsonl.zst"),
@@ -33,7 +37,7 @@ fn the_text_is_json_and_reads_back() {
     let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
     assert_eq!(json["format"], "syncline-archive");
     assert_eq!(json["checkpoint"], version(7).to_string());
-    assert_eq!(json["through"]["shop.orders"]["all"], version(5).to_string());
+    assert_eq!(json["through"]["shop.orders"]["all"], format!("{}/2", version(5)));
     assert_eq!(json["files"][2]["first_version"], version(2).to_string());
     let empty = Manifest::new("shop");
     assert_eq!(Manifest::decode(&empty.encode().unwrap()).unwrap(), empty);
@@ -42,14 +46,27 @@ fn the_text_is_json_and_reads_back() {
 #[test]
 fn what_it_holds_is_known_by_table_and_template() {
     let manifest = filled();
-    assert!(
-        manifest.holds("shop.orders", "all", version(5)) && !manifest.holds("shop.orders", "all", version(6))
-    );
-    assert!(manifest.holds("shop.orders", "orders/{YYYY-MM}", version(6)));
-    assert!(
-        !manifest.holds("shop.other", "all", version(1)) && !manifest.holds("shop.orders", "new", version(1))
-    );
+    assert!(manifest.holds("shop.orders", "all", at(5)) && !manifest.holds("shop.orders", "all", at(6)));
+    assert!(manifest.holds("shop.orders", "orders/{YYYY-MM}", at(6)));
+    assert!(!manifest.holds("shop.other", "all", at(1)) && !manifest.holds("shop.orders", "new", at(1)));
     assert_eq!(manifest.highest(), version(7));
+}
+
+#[test]
+fn changes_of_one_version_are_told_apart() {
+    let mut manifest = filled();
+    let holds =
+        |manifest: &Manifest, ordinal| manifest.holds("shop.orders", "all", Through(version(5), ordinal));
+    assert!(holds(&manifest, 1) && holds(&manifest, 2) && !holds(&manifest, 3));
+    manifest.pass("shop.orders", "all", Through(version(5), 9));
+    manifest.pass("shop.orders", "all", Through(version(5), 4));
+    assert!(holds(&manifest, 9) && !holds(&manifest, 10));
+    // As it was written before.
+    let through: Through = serde_json::from_str(&format!("\"{}\"", version(5))).unwrap();
+    assert_eq!(through, Through(version(5), u64::MAX));
+    for text in ["\"\"", "\"5/\"", "\"5/x\"", "\"/5\"", "5"] {
+        assert!(serde_json::from_str::<Through>(text).is_err(), "{text}");
+    }
 }
 
 #[test]

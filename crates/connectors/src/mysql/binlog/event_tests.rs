@@ -144,8 +144,8 @@ fn images_without_repetition_are_merged() {
         other => panic!("{other:?}"),
     };
     assert!(rows.ends_statement && !rows.after().unwrap().is_full() && rows.before().unwrap().is_full());
-    let mut place = Place::plain(1000);
-    let images: Vec<RowImages> = rows.rows(&map, &mut place).unwrap().collect::<Result<_>>().unwrap();
+    let place = Place::plain(1000);
+    let images: Vec<RowImages> = rows.rows(&map, &place).unwrap().collect::<Result<_>>().unwrap();
     let first = HEADER_LEN as u64 + 1000 + 11;
     assert_eq!(images[0].before.as_ref().unwrap().offset, first);
     assert_eq!(images[0].after.as_ref().unwrap().offset, first + 8);
@@ -169,7 +169,7 @@ fn a_row_of_no_columns_is_one_row() {
     let count = |body: &[u8]| match decoder.decode_inner(&event(kind::WRITE_ROWS, 10, 0, body)).unwrap().body
     {
         EventBody::Rows(rows) => {
-            rows.rows(&map, &mut Place::plain(0)).map(|rows| rows.filter(Result::is_ok).count())
+            rows.rows(&map, &Place::plain(0)).map(|rows| rows.filter(Result::is_ok).count())
         }
         other => panic!("{other:?}"),
     };
@@ -180,11 +180,27 @@ fn a_row_of_no_columns_is_one_row() {
 }
 
 #[test]
-fn offsets_inside_compressed_events_rise_and_stay_inside() {
-    let mut place = Place::compressed(100, 3);
-    let offsets: Vec<u64> = (0..5).map(|n| place.offset(n)).collect();
-    assert_eq!(offsets, [100, 101, 102, 102, 102]);
-    assert_eq!(Place::plain(5_000_000_000).offset(30), 5_000_000_030);
+fn places_inside_compressed_events_rise_and_offsets_stay_inside() {
+    let mut place = Place::compressed(100, 3, 7);
+    let mut last = None;
+    let mut offsets = Vec::new();
+    for inner in [0, 4, 8] {
+        place.enter(inner);
+        for at in 0..4 {
+            let (offset, ordinal) = place.of(at);
+            assert!(last.is_none_or(|last| last < ordinal));
+            last = Some(ordinal);
+            offsets.push(offset);
+        }
+    }
+    // More comes out than was promised, and stays at the last byte.
+    assert_eq!(offsets, [100, 100, 100, 101, 101, 102, 102, 102, 102, 102, 102, 102]);
+    let after = Place::plain(103).of(0);
+    assert_eq!(after.0, 103);
+    assert!(last.unwrap() < after.1);
+    assert_eq!(Place::plain(5_000_000_000).of(30).0, 5_000_000_030);
+    let far = Place::compressed(u64::MAX - 1, u32::MAX, 0).of(usize::MAX);
+    assert_eq!(far, (u64::MAX - 1, u64::MAX));
 }
 
 #[test]

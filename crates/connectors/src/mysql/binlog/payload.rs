@@ -9,6 +9,7 @@ use syncline_engine::error::{Error, Result};
 use super::cursor::{Cursor, malformed};
 use super::header::{EventHeader, HEADER_LEN};
 use super::inflate::MAX_EVENT;
+use super::rows::Place;
 
 const WHAT: &str = "transaction payload event";
 /// Memory for an event's body grows in steps, so that a header that lies costs nothing.
@@ -66,9 +67,10 @@ impl Payload {
         Ok(Payload { data: body.slice(c.at()..), compression, uncompressed_size })
     }
 
-    /// What the server says the events inside take up together.
-    pub fn uncompressed_size(&self) -> Option<u64> {
-        self.uncompressed_size
+    /// Where its images' places come from, if it stands at `start` and has `size` bytes. For each event inside
+    /// [`Place::enter`] wants to know where it begins.
+    pub fn place(&self, start: u64, size: u32) -> Place {
+        Place::compressed(start, size, self.uncompressed_size.unwrap_or(u64::from(size)))
     }
 
     /// Begins to read the events inside.
@@ -96,7 +98,7 @@ enum Reader {
 }
 
 /// The events inside, one after the other, each with header and body and without checksum. Give them to
-/// `Decoder::decode_inner`; images inside take their offsets from `Place::compressed` of the outer event.
+/// `Decoder::decode_inner`; images inside take their places from that of the outer event.
 pub struct PayloadEvents {
     reader: Reader,
     failed: bool,

@@ -66,36 +66,62 @@ pub struct Image {
     pub bytes: Bytes,
     /// Byte offset in the binlog file, for the version (DESIGN 1); see [`Place`].
     pub offset: u64,
+    /// Rises with the stream within a file where offsets do not: versions end at 4 GiB, and compressed images share bytes.
+    pub ordinal: u64,
 }
 
-/// Gives images their offsets. One for each outer event, shared by all that is inside it.
+/// Gives images their offsets and ordinals: the same on every replay, whatever else is captured. One for each outer event,
+/// shared by all that is inside it.
 #[derive(Clone, Debug)]
 pub struct Place {
     start: u64,
-    last: u64,
-    next: Option<u64>,
+    compressed: Option<Compressed>,
 }
+
+/// A compressed event's own bytes, what they become, and where in that the event inside begins.
+#[derive(Clone, Debug)]
+struct Compressed {
+    size: u64,
+    total: u64,
+    inner: u64,
+}
+
+/// An ordinal is a byte of the file, and within a compressed event's first byte a byte of what is inside.
+const INNER_BITS: u32 = 24;
 
 impl Place {
     /// An event at byte `start` of its file: an image's offset is where it really stands.
     pub fn plain(start: u64) -> Place {
-        Place { start, last: u64::MAX, next: None }
+        Place { start, compressed: None }
     }
 
-    /// A compressed event (transaction payload, MariaDB's compressed rows) of `size` bytes: images count up one by one
-    /// from the event's start and stay at its last byte when there are more images than bytes.
-    pub fn compressed(start: u64, size: u32) -> Place {
-        let last = start.saturating_add(u64::from(size).saturating_sub(1));
-        Place { start, last, next: Some(start) }
+    /// A compressed event (transaction payload, MariaDB's compressed rows) of `size` bytes that become `total`: an image
+    /// stands as far into the event as it does into what is inside.
+    pub fn compressed(start: u64, size: u32, total: u64) -> Place {
+        let compressed = Compressed { size: u64::from(size), total: total.max(1), inner: 0 };
+        Place { start, compressed: Some(compressed) }
     }
 
-    pub(super) fn offset(&mut self, at: usize) -> u64 {
-        match &mut self.next {
-            None => self.start.saturating_add(at as u64),
-            Some(next) => {
-                let offset = *next;
-                *next = next.saturating_add(1).min(self.last);
-                offset
+    /// The event that follows begins at this byte of what is inside.
+    pub fn enter(&mut self, at: u64) {
+        if let Some(compressed) = &mut self.compressed {
+            compressed.inner = at;
+        }
+    }
+
+    /// Offset and ordinal of the image at a byte of its event.
+    pub(super) fn of(&self, at: usize) -> (u64, u64) {
+        let ordinal = |offset: u64| offset.min(u64::MAX >> INNER_BITS) << INNER_BITS;
+        match &self.compressed {
+            None => {
+                let offset = self.start.saturating_add(at as u64);
+                (offset, ordinal(offset))
+            }
+            Some(Compressed { size, total, inner }) => {
+                let at = inner.saturating_add(at as u64);
+                let within = u128::from(at.min(total - 1)) * u128::from(*size) / u128::from(*total);
+                let offset = self.start.saturating_add(within as u64);
+                (offset, ordinal(self.start).saturating_add(at))
             }
         }
     }
@@ -190,6 +216,14 @@ impl RowsEvent {
         self.after.as_ref().is_some_and(|l| l.partial_json)
     }
 
+    /// Where its place among the bytes of the file comes from, if it stands at `start` and has `size` bytes.
+    pub fn place(&self, start: u64, size: u32) -> Place {
+        match self.compressed {
+            true => Place::compressed(start, size, (self.rows_at + self.rows.len()) as u64),
+            false => Place::plain(start),
+        }
+    }
+
     /// Which columns before images hold; `None` for a write.
     pub fn before(&self) -> Option<&Layout> {
         self.before.as_ref()
@@ -201,7 +235,7 @@ impl RowsEvent {
     }
 
     /// Walks the rows. `MysqlSchema` if the map has another number of columns.
-    pub fn rows<'a>(&'a self, map: &'a TableMap, place: &'a mut Place) -> Result<RowIter<'a>> {
+    pub fn rows<'a>(&'a self, map: &'a TableMap, place: &'a Place) -> Result<RowIter<'a>> {
         map.readable()?;
         if map.columns.len() != self.columns {
             return Err(Error::new(
@@ -225,7 +259,7 @@ impl RowsEvent {
         let (before, after) = (images.before.as_ref()?, images.after.as_ref()?);
         let start = (before.bytes.as_ptr() as usize).checked_sub(self.rows.as_ptr() as usize)?;
         let end = start.checked_add(before.bytes.len())?.checked_add(after.bytes.len())?;
-        (end <= self.rows.len()).then(|| Image { bytes: self.rows.slice(start..end), offset: after.offset })
+        (end <= self.rows.len()).then(|| Image { bytes: self.rows.slice(start..end), ..after.clone() })
     }
 }
 
@@ -233,7 +267,7 @@ impl RowsEvent {
 pub struct RowIter<'a> {
     event: &'a RowsEvent,
     map: &'a TableMap,
-    place: &'a mut Place,
+    place: &'a Place,
     at: usize,
     more: bool,
 }
@@ -243,9 +277,9 @@ impl RowIter<'_> {
         let rest = self.event.rows.get(self.at..).unwrap_or_default();
         let len = image_len(rest, self.map, layout)?;
         let bytes = self.event.rows.slice(self.at..self.at + len);
-        let offset = self.place.offset(self.event.rows_at + self.at);
+        let (offset, ordinal) = self.place.of(self.event.rows_at + self.at);
         self.at += len;
-        Ok(Image { bytes, offset })
+        Ok(Image { bytes, offset, ordinal })
     }
 
     fn images(&mut self) -> Result<RowImages> {

@@ -86,12 +86,12 @@ impl<'a> Reader<'a> {
 
     pub fn event(&mut self, bytes: &Bytes) {
         match self.decoder.decode(bytes) {
-            Ok(event) => self.body(event.body, &mut Place::plain(4)),
+            Ok(event) => self.body(event.body, &Place::plain(4)),
             Err(_) => self.errors += 1,
         }
     }
 
-    fn body(&mut self, body: EventBody, place: &mut Place) {
+    fn body(&mut self, body: EventBody, place: &Place) {
         match body {
             EventBody::TableMap { table_id, map } => {
                 let format = BinlogFormat::new(&map, self.details).ok();
@@ -106,15 +106,17 @@ impl<'a> Reader<'a> {
 
     fn payload(&mut self, payload: &Payload) -> Result<()> {
         let mut events = payload.open()?;
-        let mut place = Place::compressed(4, 1000);
+        let (mut place, mut read) = (payload.place(4, 1000), 0);
         while let Some(bytes) = events.next_event()? {
             let event = self.decoder.decode_inner(&bytes)?;
-            self.body(event.body, &mut place);
+            place.enter(read);
+            read += bytes.len() as u64;
+            self.body(event.body, &place);
         }
         Ok(())
     }
 
-    fn rows(&mut self, event: &RowsEvent, place: &mut Place) -> Result<()> {
+    fn rows(&mut self, event: &RowsEvent, place: &Place) -> Result<()> {
         let Some((map, Some(format))) = self.maps.get(&event.table_id) else { return Ok(()) };
         for images in event.rows(map, place)? {
             let images = images?;

@@ -30,6 +30,7 @@ fn change(offset: u64) -> Change {
         version,
         before_version: version,
         offset,
+        ordinal: 0,
         origin: Arc::new(Origin {
             server_id: 1,
             file: "bin.000001".into(),

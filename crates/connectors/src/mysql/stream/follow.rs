@@ -161,29 +161,31 @@ impl Follow {
         }
         let event = self.decoder.decode(&packet).map_err(located)?;
         let start = at.unwrap_or(before);
-        let mut place = match &event.body {
-            EventBody::Payload(_) => Place::compressed(start, header.size),
-            EventBody::Rows(rows) if rows.compressed => Place::compressed(start, header.size),
+        let place = match &event.body {
+            EventBody::Payload(payload) => payload.place(start, header.size),
+            EventBody::Rows(rows) => rows.place(start, header.size),
             _ => Place::plain(start),
         };
         match event.body {
-            EventBody::Payload(payload) => self.payload(&payload, &mut place, start).await.map_err(located),
-            _ => self.body(event, at, start, &mut place).await.map_err(located),
+            EventBody::Payload(payload) => self.payload(&payload, place, start).await.map_err(located),
+            _ => self.body(event, at, start, &place).await.map_err(located),
         }
     }
 
     /// The events of a compressed transaction, one by one.
-    async fn payload(&mut self, payload: &Payload, place: &mut Place, start: u64) -> Result<()> {
-        let mut events = payload.open()?;
+    async fn payload(&mut self, payload: &Payload, mut place: Place, start: u64) -> Result<()> {
+        let (mut events, mut read) = (payload.open()?, 0);
         while let Some(bytes) = events.next_event()? {
             let event = self.decoder.decode_inner(&bytes)?;
-            Box::pin(self.body(event, Some(start), start, place)).await?;
+            place.enter(read);
+            read += bytes.len() as u64;
+            Box::pin(self.body(event, Some(start), start, &place)).await?;
         }
         Ok(())
     }
 
     /// `at`: where it stands, `None` if it was made for us alone.
-    async fn body(&mut self, event: Event, at: Option<u64>, start: u64, place: &mut Place) -> Result<()> {
+    async fn body(&mut self, event: Event, at: Option<u64>, start: u64, place: &Place) -> Result<()> {
         let Event { header, body } = event;
         match body {
             EventBody::TableMap { table_id, map } => return self.table_map(table_id, map, start).await,
@@ -319,8 +321,8 @@ impl Follow {
         self.batch(batch::empty(self.position(), self.last_commit, caught_up)).await
     }
 
-    /// Something happened to a table: after everything before it.
-    pub(super) async fn tell(&mut self, event: TableEvent) -> Result<()> {
+    /// Hands on all that there is, whole or not.
+    pub(super) async fn hand_over(&mut self) -> Result<()> {
         if self.builder.has_whole() {
             self.flush().await?;
         }
@@ -328,6 +330,12 @@ impl Follow {
             let piece = self.builder.take_piece(self.position());
             self.piece(piece).await?;
         }
+        Ok(())
+    }
+
+    /// Something happened to a table: after everything before it.
+    pub(super) async fn tell(&mut self, event: TableEvent) -> Result<()> {
+        self.hand_over().await?;
         let position = self.position();
         self.send(Captured::Table(event, position)).await
     }

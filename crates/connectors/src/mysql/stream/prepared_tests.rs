@@ -28,6 +28,7 @@ fn change(id: i64, text: &str) -> Change {
         version: Version::ZERO,
         before_version: Version::ZERO,
         offset: 0,
+        ordinal: 0,
         origin: Origin::nobody(),
     }
 }

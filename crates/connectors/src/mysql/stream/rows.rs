@@ -56,7 +56,7 @@ impl Follow {
         &mut self,
         header: &EventHeader,
         event: &RowsEvent,
-        place: &mut Place,
+        place: &Place,
         at: u64,
     ) -> Result<()> {
         let Some(mapped) = self.tables.mapped(event.table_id) else {
@@ -119,6 +119,7 @@ struct Part {
     version: Version,
     before_version: Version,
     offset: u64,
+    ordinal: u64,
 }
 
 impl Part {
@@ -135,6 +136,7 @@ impl Part {
             version: self.version,
             before_version: self.before_version,
             offset: self.offset,
+            ordinal: self.ordinal,
             origin: Arc::clone(origin),
         }
     }
@@ -159,7 +161,7 @@ fn change(
         RowOperation::Delete => (before.as_ref(), Operation::Delete),
     };
     let own = own.ok_or_else(lacks)?;
-    let (offset, own_version) = (own.offset, version(own));
+    let (offset, ordinal, own_version) = (own.offset, own.ordinal, version(own));
     let before_version = before.as_ref().map_or(own_version, &version);
     let bytes = before.as_ref().map_or(0, |i| i.bytes.len()) + after.as_ref().map_or(0, |i| i.bytes.len());
     let part = Part {
@@ -169,6 +171,7 @@ fn change(
         version: own_version,
         before_version,
         offset,
+        ordinal,
     };
     Ok((part, bytes))
 }

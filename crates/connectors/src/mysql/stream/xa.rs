@@ -1,6 +1,7 @@
 //! XA in the stream: what is prepared is held, and becomes changes at the place of its commit (DESIGN 4.1).
 //! How it is kept over restarts is `prepared.rs`.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use syncline_engine::change::{Change, TableEvent};
@@ -42,11 +43,11 @@ impl Follow {
                     self.begin(Transaction::new(at));
                 }
                 let Some(known) = self.prepared.find(&xid, here) else {
-                    return self.unseen(&xid).await;
+                    // It may have changed any table.
+                    let what = format!("XA COMMIT {xid} of rows that were prepared before the stream began");
+                    return self.unseen(self.tables.captured(), &what).await;
                 };
-                self.let_go(header, &known, at).await?;
-                self.prepared.end(known.at, here);
-                self.commit().await
+                self.let_go(header, &known, at).await
             }
         }
     }
@@ -84,13 +85,11 @@ impl Follow {
 
     async fn one_phase(&mut self, header: &EventHeader, at: u64) -> Result<()> {
         let began = self.began();
-        let here = self.spot(at);
         self.prepared.prepare(began, ONE_PHASE);
-        if let Some(known) = self.prepared.find(ONE_PHASE, here) {
-            self.let_go(header, &known, at).await?;
+        match self.prepared.find(ONE_PHASE, self.spot(at)) {
+            Some(known) => self.let_go(header, &known, at).await,
+            None => self.commit().await,
         }
-        self.prepared.end(began, here);
-        self.commit().await
     }
 
     /// A row of a transaction that is not committed yet.
@@ -102,9 +101,10 @@ impl Follow {
         Ok(())
     }
 
-    /// Rows of a table that is meant, but not captured at present. If it is by the time of the commit, they are missing.
+    /// Rows of a table that is not captured. If it is by the time of the commit (it need not even be meant now), they are
+    /// missing.
     pub(super) fn pass_over(&mut self, table: &TableName) {
-        if self.transaction.as_ref().is_some_and(|t| t.prepares) && self.takes(table) {
+        if self.transaction.as_ref().is_some_and(|t| t.prepares) {
             let began = self.began();
             self.prepared.pass_over(began, table);
         }
@@ -116,51 +116,64 @@ impl Follow {
         self.prepared.keep(&*context.ledger, &context.pipeline, context.acknowledged()).await
     }
 
-    /// The held rows become changes of the transaction that commits them at `at`.
+    /// The held rows become changes of the transaction that commits them at `at`, which ends here.
     async fn let_go(&mut self, header: &EventHeader, known: &Known, at: u64) -> Result<()> {
         let context = Arc::clone(&self.context);
+        let mut counts = HashMap::new();
+        let mut unread = BTreeSet::new();
         for part in 0..=known.parts {
             for row in decode(known.part(&*context.ledger, &context.pipeline, part).await?)? {
-                self.let_one_go(header, row, at).await?;
+                // Two numbers for each row of a table, whichever others are captured (`Change::ordinal`).
+                let count = counts.entry(row.table.clone()).or_insert(0);
+                *count += 2;
+                let ordinal = *count;
+                if let Some(table) = self.let_one_go(header, row, at, ordinal).await? {
+                    unread.insert(table);
+                }
             }
         }
-        for (database, table) in &known.passed_over {
-            let name = TableName::new(database, table);
-            if self.tables.known(&name).is_some() {
-                let what = format!(
-                    "{name}: XA COMMIT {} of rows that were prepared before it was captured",
-                    known.xid
-                );
-                self.halt_table(&name, Error::new(Code::MysqlXa, what), at).await?;
-            }
+        let passed_over = known.passed_over.iter().map(|(database, table)| TableName::new(database, table));
+        unread.extend(passed_over.filter(|name| self.tables.known(name).is_some()));
+        if unread.is_empty() {
+            self.prepared.end(known.at, self.spot(at));
+            return self.commit().await;
         }
-        Ok(())
+        // Its other rows, while it is still known for a start from here.
+        self.hand_over().await?;
+        self.prepared.end(known.at, self.spot(at));
+        let what =
+            format!("XA COMMIT {} of rows that were prepared before it was captured, or altered", known.xid);
+        self.unseen(unread, &what).await
     }
 
-    /// The transaction that is committed here may have changed any table, before the stream began. Whoever reads them from
-    /// its end on sees its rows; so nobody is told of that end before he is told this.
-    async fn unseen(&mut self, xid: &str) -> Result<()> {
-        if self.builder.has_whole() {
-            self.flush().await?;
-        }
+    /// The transaction that is committed here may have changed these tables in ways that nobody has seen. Whoever reads them
+    /// from its end on sees its rows; so nobody is told of that end before he is told this.
+    async fn unseen(&mut self, tables: impl IntoIterator<Item = TableName>, what: &str) -> Result<()> {
+        self.hand_over().await?;
         self.close_transaction().await?;
-        for name in self.tables.captured() {
+        for name in tables {
             let Some(schema) = self.tables.known(&name).map(|known| Arc::clone(&known.schema)) else {
                 continue;
             };
-            let what = format!("{name}: XA COMMIT {xid} of rows that were prepared before the stream began");
-            self.tell(TableEvent::Unseen { schema, error: Error::new(Code::MysqlXa, what) }).await?;
+            let error = Error::new(Code::MysqlXa, format!("{name}: {what}"));
+            self.tell(TableEvent::Unseen { schema, error }).await?;
         }
         self.tell_position(false).await
     }
 
-    async fn let_one_go(&mut self, header: &EventHeader, row: HeldRow, at: u64) -> Result<()> {
+    /// Answers the table, if it was altered since.
+    async fn let_one_go(
+        &mut self,
+        header: &EventHeader,
+        row: HeldRow,
+        at: u64,
+        ordinal: u64,
+    ) -> Result<Option<TableName>> {
         // A table that is given up, or joins further on, is read again from there.
-        let Some(known) = self.tables.known(&row.table) else { return Ok(()) };
+        let Some(known) = self.tables.known(&row.table) else { return Ok(None) };
         let schema = Arc::clone(&known.schema);
         if schema.columns.len() != row.columns {
-            let what = format!("{}: it was altered while an XA transaction on it was prepared", row.table);
-            return self.halt_table(&row.table, Error::new(Code::MysqlSchema, what), at).await;
+            return Ok(Some(row.table));
         }
         let version = self.spot(at).version();
         let Some(transaction) = &mut self.transaction else {
@@ -177,10 +190,14 @@ impl Follow {
             version,
             before_version: version,
             offset: at,
+            ordinal,
             origin: transaction.origin(&self.head.file, header),
         };
         let (head, gtids, identity, epoch) = (&self.head, &self.gtids, &self.identity, self.epoch);
         self.builder.push(change, bytes, || head.position(head.settled, gtids, identity, epoch));
-        if self.builder.full() { self.cut().await } else { Ok(()) }
+        if self.builder.full() {
+            self.cut().await?;
+        }
+        Ok(None)
     }
 }

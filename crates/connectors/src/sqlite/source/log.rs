@@ -203,6 +203,7 @@ impl Log {
             version: version(self.epoch, after.id),
             before_version: version(self.epoch, before.id),
             offset: after.id.unsigned_abs(),
+            ordinal: 0,
             origin: self.origin(after.at),
         });
     }
@@ -240,6 +241,7 @@ impl Log {
             version,
             before_version: version,
             offset: id.unsigned_abs(),
+            ordinal: 0,
             origin,
         });
     }

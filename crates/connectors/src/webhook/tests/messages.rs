@@ -1,8 +1,9 @@
 //! What is sent: signatures against vectors made elsewhere, ids, bodies, headers and URLs.
 
 use serde_json::json;
-use syncline_engine::change::Operation;
+use syncline_engine::change::{CaptureBatch, Change, Operation};
 use syncline_engine::error::Code;
+use syncline_engine::position::Position;
 use syncline_engine::sink::Sink;
 
 use super::receiver::{Receiver, SECRET, say};
@@ -52,7 +53,12 @@ fn an_id_is_one_change_at_one_address() {
     other_table.batch =
         testing::delivery(&plan(), ("", ""), Body::Absent, "shop.customers", Operation::Update, one.version)
             .batch;
+    // Rows of one XA transaction.
+    let mut other_ordinal = one.clone();
+    let next = Change { ordinal: 2, ..one.change().clone() };
+    other_ordinal.batch = Arc::new(CaptureBatch::at(Position::nowhere(one.version), vec![next]));
     let others = [
+        other_ordinal,
         change("/orders/1", "1", 43),
         change("/orders/1", "2", 42),
         change("/orders", "1", 42),

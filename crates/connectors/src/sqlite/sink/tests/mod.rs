@@ -74,6 +74,7 @@ fn delivery(plan: &Arc<TargetPlan>, id: &str, version: Version, document: Option
         version,
         before_version: version,
         offset: 0,
+        ordinal: 0,
         origin,
     };
     let batch = CaptureBatch::at(Position::nowhere(version), vec![change]);
