@@ -335,6 +335,9 @@ impl TableReader for Shared {
         last: &Bound,
         _: usize,
     ) -> Result<Option<Bound>> {
+        if self.script.dice.one_in(20) {
+            return Err(Error::new(Code::Interrupted, "look broken off"));
+        }
         let from = after.map_or(i64::MIN, |after| key(after) + 1);
         Ok((from <= key(last)).then(|| bound((from.max(0) + 7).min(key(last)))))
     }

@@ -82,9 +82,10 @@ impl Backfill {
                 if self.control.wish() == Wish::Stop {
                     return;
                 }
-                self.shared.source_failed(&error);
+                self.shared.reading_failed(&error);
                 self.control.sleep(backoff.next()).await;
             }
+            self.shared.reading_recovered();
             self.shared.backfills.all_finished(wanted);
         }
     }
@@ -95,20 +96,45 @@ impl Backfill {
         if tables.is_empty() {
             return Ok(());
         }
-        let schemas: BTreeMap<String, Arc<TableSchema>> =
-            source.tables().await?.into_iter().map(|schema| (schema.name.to_string(), schema)).collect();
+        let schemas = schemas(source).await?;
         let mut queue = tables.into_iter();
         let mut running = FuturesUnordered::new();
         loop {
             while running.len() < TABLES {
                 let Some(plan) = queue.next() else { break };
                 let schema = schemas.get(&plan.table).cloned();
-                running.push(self.table(plan, schema));
+                running.push(self.to_the_end(plan, schema, source));
             }
             match running.next().await {
                 Some(result) => result?,
                 None => return Ok(()),
             }
+        }
+    }
+
+    /// One table, tried again for as long as the source refuses it. The others go on meanwhile: what they have begun must not
+    /// be given up half way, since whoever waits for its end would wait for ever.
+    async fn to_the_end(
+        &self,
+        mut plan: BackfillTable,
+        mut schema: Option<Arc<TableSchema>>,
+        source: &dyn Source,
+    ) -> Result<()> {
+        let (mut backoff, mut control) = (Backoff::default(), self.control.clone());
+        loop {
+            let Err(error) = self.table(plan.clone(), schema.clone()).await else { return Ok(()) };
+            if verdict(&error) != Verdict::Retry || control.wish() == Wish::Stop {
+                return Err(error);
+            }
+            self.shared.reading_failed(&error);
+            control.sleep(backoff.next()).await;
+            let same = |other: &BackfillTable| other.run == plan.run && other.table == plan.table;
+            match self.shared.unfinished().await?.into_iter().find(same) {
+                Some(now) => plan = now,
+                None => return Ok(()),
+            }
+            // What cannot be looked up is tried with what is known.
+            schema = schemas(source).await.map_or(schema, |mut known| known.remove(&plan.table));
         }
     }
 
@@ -208,25 +234,31 @@ impl Backfill {
             }
         }
         redo.reverse();
-        let mut running = FuturesUnordered::new();
+        let (mut running, mut outcome) = (FuturesUnordered::new(), Ok(()));
         loop {
-            while running.len() < self.shared.spec.source.chunk_workers.max(1) && !self.leaving(table) {
+            let most = self.shared.spec.source.chunk_workers.max(1);
+            while outcome.is_ok() && running.len() < most && !self.leaving(table) {
                 let chunk = match redo.pop() {
                     Some(chunk) => chunk,
-                    None => match self.plan_chunk(table, after.as_ref(), ordinal).await? {
-                        Some(chunk) => {
+                    None => match self.plan_chunk(table, after.as_ref(), ordinal).await {
+                        Ok(Some(chunk)) => {
                             (after, ordinal) = (Some(chunk.upto.clone()), ordinal + 1);
                             chunk
                         }
-                        None => break,
+                        Ok(None) => break,
+                        Err(error) => {
+                            outcome = Err(error);
+                            break;
+                        }
                     },
                 };
                 let sinks = self.missing(table, &chunk);
                 running.push(self.chunk(table.part(), chunk, sinks));
             }
+            // The others come to their end, too: a window that is given up half way would stay open.
             match running.next().await {
-                Some(result) => result?,
-                None => return Ok(()),
+                Some(result) => outcome = outcome.and(result),
+                None => return outcome,
             }
         }
     }
@@ -282,6 +314,7 @@ impl Backfill {
                 }
             };
             let (count, bytes) = (rows.rows.len() as u64, rows.rows.iter().map(|r| r.bytes.len()).sum());
+            self.shared.reading_recovered();
             table.progress.measured(count, bytes, CHUNK_BYTES);
             let purpose = Purpose::Chunk { key: chunk.key.clone(), sinks: Arc::clone(&sinks) };
             if self.submit(window, &table.key, rows, purpose).await? == Accepted::Void {
@@ -343,6 +376,11 @@ impl Table {
             progress: Arc::clone(&self.progress),
         }
     }
+}
+
+/// The tables that there are now, by name.
+async fn schemas(source: &dyn Source) -> Result<BTreeMap<String, Arc<TableSchema>>> {
+    Ok(source.tables().await?.into_iter().map(|schema| (schema.name.to_string(), schema)).collect())
 }
 
 fn stopped() -> Error {

@@ -11,6 +11,7 @@ pub(crate) enum Wish {
 }
 
 /// One task's view of the wish.
+#[derive(Clone)]
 pub(crate) struct Control {
     wish: watch::Receiver<Wish>,
 }

@@ -80,8 +80,9 @@ fn coalesce(port: &Port, items: Vec<Item>) -> Vec<Item> {
     if !any {
         return items;
     }
+    let all = items.len();
     let mut ends = Settlement::new(port);
-    let mut kept = Vec::with_capacity(items.len());
+    let mut kept = Vec::with_capacity(all);
     for (item, older) in items.into_iter().zip(older) {
         match older {
             true => ends.end(item, End::Superseded),
@@ -89,6 +90,7 @@ fn coalesce(port: &Port, items: Vec<Item>) -> Vec<Item> {
         }
     }
     ends.finish();
+    port.health.queued.fetch_sub((all - kept.len()) as u64, Ordering::Relaxed);
     kept
 }
 

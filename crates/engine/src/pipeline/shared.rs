@@ -68,6 +68,8 @@ pub(crate) struct Shared {
 struct Trouble {
     /// The source cannot be reached; cleared when it is.
     source: Option<Error>,
+    /// Rows of a table cannot be read beside the stream; cleared when some are.
+    reading: Option<Error>,
     /// A person is needed.
     halted: Option<Error>,
 }
@@ -183,6 +185,20 @@ impl Shared {
         self.trouble().source = None;
     }
 
+    /// Rows cannot be read; they are tried again.
+    pub fn reading_failed(&self, error: &Error) {
+        let mut trouble = self.trouble();
+        if trouble.reading.as_ref().map(Error::code) != Some(error.code()) {
+            tracing::warn!(pipeline = self.spec.name, "{error}: trying again");
+        }
+        trouble.reading = Some(error.clone());
+    }
+
+    /// Rows were read.
+    pub fn reading_recovered(&self) {
+        self.trouble().reading = None;
+    }
+
     /// The pipeline stops for good; its process lives on.
     pub fn halt(&self, error: &Error) {
         let mut trouble = self.trouble();
@@ -199,9 +215,10 @@ impl Shared {
         self.trouble().halted.clone()
     }
 
-    /// What keeps the source from answering.
+    /// What keeps the source from answering, or rows from being read.
     pub fn source_trouble(&self) -> Option<Error> {
-        self.trouble().source.clone()
+        let trouble = self.trouble();
+        trouble.source.clone().or_else(|| trouble.reading.clone())
     }
 
     /// Everything captured so far lies below.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -33,6 +33,8 @@ use crate::sink::{Feeding, Sink};
 const WORK: usize = 4;
 /// How long a stop waits for sinks that do not answer. What they do not hold is read again at the next start.
 const DRAIN: Duration = Duration::from_secs(10);
+/// A stream that was open for so long has worked, though nothing came.
+const LASTED: Duration = Duration::from_secs(5);
 
 /// Starts a pipeline. Fails only for what must be right before anything runs: the ledger and the routes.
 pub async fn spawn(parts: PipelineParts) -> Result<PipelineHandle> {
@@ -185,12 +187,17 @@ async fn stream(
                 shared.begun.send_replace(true);
             }
             shared.streaming.store(true, Ordering::Relaxed);
-            backoff.reset();
             capture.run(&mut *stream, &mut control).await
         };
+        let began = Instant::now();
         let left = next.await;
         shared.streaming.store(false, Ordering::Relaxed);
+        let before = from.as_ref().map(|position| position.version);
         from = capture.position().map(StoredPosition::from).or(from);
+        // A stream that opens and breaks off at once has not worked.
+        if from.as_ref().map(|position| position.version) > before || began.elapsed() > LASTED {
+            backoff.reset();
+        }
         match left {
             Ok(Left::Asked) => {}
             Ok(Left::Closed) => return Ok(()),
