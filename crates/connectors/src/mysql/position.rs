@@ -23,21 +23,11 @@ pub enum Gtids {
 }
 
 impl Gtids {
-    /// Adds a transaction's GTID.
+    /// Adds a transaction's GTID. Where those before it are not known, it says nothing.
     pub fn add(&mut self, id: &GtidKind) {
         match (id, self) {
             (GtidKind::MySql(gtid), Gtids::MySql(set)) => set.add(gtid),
             (GtidKind::MariaDb(gtid), Gtids::MariaDb(position)) => position.add(gtid),
-            (GtidKind::MySql(gtid), none @ Gtids::None) => {
-                let mut set = GtidSet::default();
-                set.add(gtid);
-                *none = Gtids::MySql(set);
-            }
-            (GtidKind::MariaDb(gtid), none @ Gtids::None) => {
-                let mut position = GtidPosition::default();
-                position.add(gtid);
-                *none = Gtids::MariaDb(position);
-            }
             _ => {}
         }
     }

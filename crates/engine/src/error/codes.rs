@@ -77,7 +77,7 @@ codes! {
     MysqlPurged = 1304, HaltPipeline, "the binlog no longer has the checkpoint's position", "start again from a backfill: syncline backfill FILE --pipeline NAME";
     MysqlIdentity = 1305, HaltPipeline, "the server or its history is not the one of the checkpoint", "make sure the address is right; then syncline backfill FILE --pipeline NAME";
     MysqlDecode = 1306, HaltPipeline, "a binlog event cannot be decoded", "report it with the position; syncline backfill FILE --pipeline NAME goes past it";
-    MysqlChecksum = 1307, HaltPipeline, "a binlog event has a bad checksum", "check the server's disk and network; then syncline backfill FILE --pipeline NAME";
+    MysqlChecksum = 1307, HaltPipeline, "the binlog is damaged", "check the server's disk and network; then syncline backfill FILE --pipeline NAME";
     MysqlUnknownEvent = 1308, HaltPipeline, "the binlog holds an event this version does not know", "report it with the position; syncline backfill FILE --pipeline NAME goes past it";
     MysqlSchema = 1309, HaltTable, "a table's columns do not match the binlog", "syncline backfill FILE --table TABLE";
     MysqlPartialImage = 1310, HaltTable, "partial rows do not tell where they stood", "SET GLOBAL binlog_row_image=FULL, then syncline backfill FILE --table TABLE";

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::batch::{self, Builder};
 use super::complete::Completion;
 use super::head::Head;
+use super::missing;
 use super::prepared::Prepared;
 use super::tables::Tables;
 use super::transaction::Transaction;
@@ -199,6 +200,7 @@ impl Follow {
             EventBody::XaPrepare(prepare) => return self.xa_prepared(&header, &prepare, start).await,
             EventBody::Heartbeat { file, position } => return self.heartbeat(&header, &file, position).await,
             EventBody::Rotate { position, file } => {
+                self.require_whole(&file)?;
                 self.tables.forget_ids();
                 self.skip_until = 0;
                 return self.head.rotate(&file, position);
@@ -210,6 +212,10 @@ impl Follow {
                     .cause(message)
                     .fix("syncline backfill FILE"));
             }
+            EventBody::PreviousGtids(before) if at.is_some() => {
+                missing::mysql(before, Arc::make_mut(&mut self.gtids))?;
+            }
+            EventBody::GtidList(before) if at.is_some() => missing::mariadb(&before, &self.gtids)?,
             EventBody::PreviousGtids(_)
             | EventBody::GtidList(_)
             | EventBody::RowsQuery(_)

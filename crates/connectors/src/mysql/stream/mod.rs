@@ -8,6 +8,7 @@ mod follow;
 mod formats;
 mod gtid_set;
 mod head;
+mod missing;
 mod open;
 mod opening;
 mod prepared;
@@ -17,6 +18,11 @@ mod statements;
 mod tables;
 mod transaction;
 mod xa;
+
+#[cfg(fuzzing)]
+pub use gtid_set::encode as encode_gtids;
+#[cfg(fuzzing)]
+pub use head::Head;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -161,24 +161,47 @@ fn silent(name: &str) -> Error {
     Error::new(Code::Interrupted, format!("{name}: no sign of life for {SILENCE:?}"))
 }
 
+/// MariaDB: a file that its index names is not there.
+const FILE_NOT_FOUND: u16 = 29;
+
+/// How servers say that a file of theirs is damaged. An event that is too large for them is one whose size is: to replicas
+/// they send up to 1 GiB, whatever `max_allowed_packet` is.
+const DAMAGE: [&str; 7] = [
+    "checksum",
+    "crc",
+    "truncated",
+    "bogus data",
+    "corrupt",
+    "bad magic number",
+    "exceeded max_allowed_packet",
+];
+
 /// Errors of the dump come under one number; the text tells them apart.
 fn dump_error(name: &str, error: &ServerError) -> Error {
     let text = error.message.to_ascii_lowercase();
     let has = |what: &str| text.contains(what);
     let same_id = has("same server_uuid") || has("same server_id") || has("same replica_uuid");
-    if error.number != 1236 && !same_id {
+    if !matches!(error.number, 1236 | FILE_NOT_FOUND) && !same_id {
         return super::reply::server_error(name, "reading the binlog", error);
     }
     let code = if same_id {
         Code::MysqlServerId
-    } else if has("purged") || has("could not find first log") || has("log file") && has("not found") {
+    } else if ["purged", "could not find first log", "could not open log file"].iter().any(|what| has(what))
+        || has("not found")
+    {
         Code::MysqlPurged
+    } else if DAMAGE.iter().any(|what| has(what)) {
+        Code::MysqlChecksum
     } else if has("position") || has("impossible") || has("gtid") {
         Code::MysqlIdentity
-    } else if has("checksum") || has("crc") {
-        Code::MysqlChecksum
     } else {
         Code::MysqlQuery
     };
-    Error::new(code, format!("{name}: the server refuses the binlog dump")).cause(error)
+    let refused = Error::new(code, format!("{name}: the server refuses the binlog dump")).cause(error);
+    match has("gtid_mode") {
+        true => refused.fix(
+            "switch gtid_mode back until all was read, or read everything again: syncline backfill FILE --pipeline NAME",
+        ),
+        false => refused,
+    }
 }
