@@ -11,7 +11,7 @@ use syncline_engine::error::{Code, Error, Result};
 use super::manifest::{File, Manifest};
 use super::merge;
 use super::segment::{self, Lines, Segment};
-use super::store::{SUFFIX, Stamp, Store};
+use super::store::{Found, SUFFIX, Stamp, Store};
 use crate::token;
 
 /// What helps against a file that is gone.
@@ -48,18 +48,19 @@ impl Writer {
                 format!("the archive {} has files such as {} but no manifest", store.shown(), orphan.path);
             return Err(Error::new(Code::ArchiveManifest, what));
         }
-        // First the manifest: from here on another writer's commits fail, so that none of the files below is on its way.
+        // From here on commits of writers before us fail, so that none of the files that were found is on its way. One that
+        // came later is left alone: it may be of a writer that has taken the archive over from us by now.
         manifest.writer = token::draw();
         manifest.generation += 1;
         let stamp = store.put_manifest(manifest.encode()?.into(), stamp.as_ref()).await?;
         let writer = Writer { store, manifest, stamp };
-        writer.clean().await?;
+        writer.clean(found).await?;
         Ok(writer)
     }
 
-    /// Every file of the manifest must be there; every other file is what an interrupted write left.
-    async fn clean(&self) -> Result<()> {
-        let found = self.store.list().await?;
+    /// Every file of the manifest must be there; every other file is what an interrupted write left. `found`: before the
+    /// manifest was taken over.
+    async fn clean(&self, found: Vec<Found>) -> Result<()> {
         let named: HashSet<(&str, u64)> = self.manifest.files.iter().map(|f| (&*f.path, f.bytes)).collect();
         let there: HashSet<(&str, u64)> = found.iter().map(|f| (&*f.path, f.bytes)).collect();
         if let Some((path, bytes)) = named.iter().find(|file| !there.contains(*file)) {
