@@ -6,7 +6,7 @@
 
 A target is NAME=SPEC, with {table} for the table's name where it helps:
     search=http://127.0.0.1:19200/{table}          redis=redis://127.0.0.1:16379/0?key={table}:{key}
-    archive=file:FOLDER                            cache=sqlite-cache:FILE?key={table}:{key}
+    archive=file:FOLDER or s3:URL                  cache=sqlite-cache:FILE?key={table}:{key}
     index=sqlite-search:FILE?index={table}
 Exit: 0 equal, 1 drift, 2 usage.
 """
@@ -24,7 +24,7 @@ from .sqlite_target import SqliteCache, SqliteSearch
 from .targets import Archive, Redis, Search
 
 READERS = {
-    "http": Search, "https": Search, "redis": Redis, "rediss": Redis, "redis-cluster": Redis, "file": Archive,
+    "http": Search, "https": Search, "redis": Redis, "rediss": Redis, "redis-cluster": Redis, "file": Archive, "s3": Archive,
     "sqlite-cache": SqliteCache, "sqlite-search": SqliteSearch}
 
 

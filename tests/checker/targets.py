@@ -2,7 +2,7 @@
 
     search:  http://HOST:PORT/INDEX                     OpenSearch or Elasticsearch; INDEX may hold {table}
     redis:   redis://HOST:PORT/DB?key=TEMPLATE          also redis-cluster://; TEMPLATE as in the pipeline file
-    archive: file:FOLDER
+    archive: file:FOLDER, or s3:http://HOST:PORT/BUCKET/PREFIX of a store that takes any signature, as test servers do
     sqlite:  see sqlite_target.py
 
 `problems` collects what is wrong with the target as such, beside missing and different rows.
@@ -16,13 +16,14 @@ import os
 import re
 import urllib.error
 import urllib.request
-from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
 
 import redis
 import zstandard
 
 from .codec import key_part, key_text, parse_json, redis_text
 
+S3_LOGIN = {"Authorization": "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"}
 PLACEHOLDER = re.compile(r"\{([^{}|]+)(\|lower)?\}")
 VERSION = re.compile(r"\d{19}")
 
@@ -144,28 +145,46 @@ class Redis:
                     self.problems.append(f"{name.decode()}: its value is not 19 digits")
 
 
+def content_of_file(folder, name):
+    path = os.path.join(folder, name)
+    if not os.path.exists(path):
+        return None
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def content_of_object(prefix, name):
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"{prefix}/{quote(name)}", headers=S3_LOGIN)) as answer:
+            return answer.read()
+    except urllib.error.HTTPError as error:
+        if error.code != 404:
+            raise
+        return None
+
+
 class Archive:
     """`*.jsonl.zst` files in the order of manifest.json; the highest version of a key wins, the later line on a tie."""
 
     def __init__(self, url, table):
-        self.folder = url.removeprefix("file:")
+        self.place = url.removeprefix("file:").removeprefix("s3:")
+        self.content = content_of_object if url.startswith("s3:") else content_of_file
         self.table = table
         self.problems = []
 
     def files(self):
-        path = os.path.join(self.folder, "manifest.json")
-        if not os.path.exists(path):
-            self.problems.append(f"there is no {path}")
+        manifest = self.content(self.place, "manifest.json")
+        if manifest is None:
+            self.problems.append(f"there is no {self.place}/manifest.json")
             return []
-        with open(path, encoding="utf-8") as manifest:
-            return json.load(manifest)["files"]
+        return json.loads(manifest)["files"]
 
     def open_file(self, entry):
-        path = os.path.join(self.folder, entry["path"])
-        with open(path, "rb") as packed:
-            content = packed.read()
+        content = self.content(self.place, entry["path"]) or b""
         if entry["sha256"] != hashlib.sha256(content).hexdigest():
-            self.problems.append(f"{path}: the manifest says {entry['sha256']}, which is not its SHA-256")
+            self.problems.append(f"{self.place}/{entry['path']}: the manifest says {entry['sha256']}, which is not its SHA-256")
+        if not content:  # gone or empty: the reader would wait for its first frame for ever
+            return []
         return io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(content, read_across_frames=True), encoding="utf-8")
 
     def changes(self):

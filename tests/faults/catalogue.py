@@ -12,6 +12,10 @@ PARTS = (
     "Configuration")
 
 
+class NotHere(Exception):
+    """This machine does not let the fault happen. It is not shown, and counts as that."""
+
+
 def halts(code, command):
     """It stops, names the code, and the command makes it equal."""
     return f"halts with {code}; `{command}` ends equal"
@@ -24,6 +28,8 @@ class Fault:
     ends: str
     servers: tuple
     run: Callable
+    # Takes minutes, and gigabytes of disk.
+    heavy: bool
 
     @property
     def name(self):
@@ -33,8 +39,8 @@ class Fault:
 FAULTS = []
 
 
-def fault(part, what, ends=EQUAL, servers=("mariadb", "mysql")):
+def fault(part, what, ends=EQUAL, servers=("mariadb", "mysql"), heavy=False):
     def add(run):
-        FAULTS.append(Fault(part, what, ends, servers, run))
+        FAULTS.append(Fault(part, what, ends, servers, run, heavy))
         return run
     return add

@@ -1,5 +1,7 @@
 """The source's identity and history: purged, reset, restored, or another server's."""
 
+from checker.database import rows
+
 from .catalogue import SPARES, fault, halts
 
 HEAL = "syncline backfill FILE --pipeline NAME"
@@ -52,3 +54,45 @@ def healing_killed(stage):
         stage.killed(("backfill", "pipeline.yaml"), delay)
         stage.change(5)
     stage.heal()
+
+
+MODES = ("OFF", "OFF_PERMISSIVE", "ON_PERMISSIVE", "ON")
+
+
+def switch(stage, mode, after_each=lambda: None):
+    """Step by step, as the server wants it, with changes in between."""
+    at, wanted = MODES.index(rows(stage.connection, "SELECT @@GLOBAL.gtid_mode")[0][0]), MODES.index(mode)
+    while at != wanted:
+        at += 1 if at < wanted else -1
+        stage.sql(f"SET GLOBAL gtid_mode = {MODES[at]}")
+        stage.change(5)
+        after_each()
+
+
+@fault("Identity and history", "`gtid_mode` is switched off and on again, step by step", servers=("mysql-spare",))
+def gtid_mode(stage):
+    switch(stage, "ON")
+    for _ in range(2):
+        stage.settle()
+        switch(stage, "OFF", stage.settle)
+        switch(stage, "ON", stage.settle)
+        stage.rotate()
+        stage.change()
+    stage.settle()
+
+
+@fault("Identity and history", "`gtid_mode` is switched off before all that has GTIDs was read, and on again later", halts("SYN-1305", HEAL),
+       servers=("mysql-spare",))
+def gtid_mode_unread(stage):
+    switch(stage, "ON")
+    stage.settle()
+    stage.change()
+    switch(stage, "OFF")
+    stage.halts("SYN-1305")
+    stage.heal()
+    # Begun without GTIDs.
+    switch(stage, "ON", stage.settle)
+    for _ in range(2):
+        stage.rotate()
+        stage.change()
+        stage.settle()

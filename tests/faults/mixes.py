@@ -201,4 +201,4 @@ def mix(stage):
 
 def wanted(seeds):
     """Seeds take turns on the servers."""
-    return [(Fault("", "", "", SERVERS, mix), SERVERS[seed % len(SERVERS)], seed) for seed in seeds]
+    return [(Fault("", "", "", SERVERS, mix, False), SERVERS[seed % len(SERVERS)], seed) for seed in seeds]

@@ -20,8 +20,8 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def wait_for(what, is_so):
-    deadline = time.monotonic() + PATIENCE
+def wait_for(what, is_so, patience=PATIENCE):
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         try:
             if is_so():
@@ -29,7 +29,7 @@ def wait_for(what, is_so):
         except redis.RedisError:
             pass
         time.sleep(0.05)
-    raise Failed(f"not within {PATIENCE} s: {what}")
+    raise Failed(f"not within {patience} s: {what}")
 
 
 class OwnRedis:

@@ -16,12 +16,15 @@ class Pair:
         self.stage, self.first, self.second = stage, stage.server, f"{stage.server}-2"
         self.manage("start", self.second)
         self.mariadb = stage.mariadb
-        self.replica = connect(url_of(self.second))
+        self.connect()
         self.reset = "RESET MASTER" if self.mariadb else "RESET BINARY LOGS AND GTIDS"
         self.stop_copying()
         self.on_replica("RESET SLAVE ALL" if self.mariadb else "RESET REPLICA ALL", f"DROP DATABASE IF EXISTS {stage.database}", self.reset)
         stage.sql(f"DROP DATABASE {stage.database}", self.reset)
         stage.fill()
+
+    def connect(self):
+        self.replica = connect(url_of(self.second))
 
     def manage(self, action, server):
         self.stage.manage(action, server)

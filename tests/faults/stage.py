@@ -18,7 +18,7 @@ from acceptance.balance import require_balance
 from acceptance.process import Failed
 from acceptance.setting import needed
 from checker.__main__ import arguments, comparisons, told
-from checker.database import binlog_end, binlog_files, connect, is_mariadb, quote_name
+from checker.database import binlog_end, binlog_files, connect, is_mariadb, quote_name, rows
 from checker.targets import search_request
 
 PIPELINE = """version: 1
@@ -28,7 +28,7 @@ connections:
   search: {search}
   hot: {redis}
   shelf: sqlite:search.db
-  lake: file:./archive
+  lake: {lake}
 pipelines:
   {database}:
     source: {{ connection: shop, tables: ["{database}.*"]{reading} }}
@@ -57,6 +57,7 @@ class Stage:
         self.port = None
         # A database of its own, since it is searched again and again for keys.
         self.redis = self.checked_redis = url_of("redis") + "/1"
+        self.lake, self.checked_lake = "file:./archive", None
         self.services = os.path.join(needed("SYNCLINE_TEST_SERVICES"), "services.sh")
         self.database = f"fault_{name}_{server.replace('-', '_')}"[:60]
         self.binary = os.path.abspath(os.environ.get("SYNCLINE_BIN", "target/release/syncline"))
@@ -74,6 +75,10 @@ class Stage:
         self.redis, self.checked_redis = url, checked or url
         self.configure(self.server)
 
+    def use_lake(self, url, checked):
+        self.lake, self.checked_lake = url, checked
+        self.configure(self.server)
+
     def configure(self, *servers, options="", reading="", targets=None):
         """Writes the pipeline file: from which servers, lines of the route, members of the source, what it goes to."""
         targets = [(name, word.replace("{database}", self.database)) for name, word in targets or TARGETS.items()]
@@ -81,7 +86,7 @@ class Stage:
         hosts = f"127.0.0.1:{self.port}" if self.port else ",".join(url_of(server).split("@")[1] for server in servers)
         with open(os.path.join(self.folder, "pipeline.yaml"), "w", encoding="utf-8") as file:
             text = PIPELINE.format(
-                source=f"mysql://root@{hosts}", database=self.database, redis=self.redis,
+                source=f"mysql://root@{hosts}", database=self.database, redis=self.redis, lake=self.lake,
                 search=(self.search_login or self.search).replace("http://", "opensearch://"), reading=reading and f", {reading}",
                 options="".join(f"        {line}\n" for line in options.splitlines()),
                 targets="".join(f"          - {{ connection: {name}, {word} }}\n" for name, word in targets))
@@ -100,6 +105,10 @@ class Stage:
     @property
     def mariadb(self):
         return is_mariadb(self.connection)
+
+    def gtids(self):
+        """Of MySQL's kind."""
+        return not self.mariadb and rows(self.connection, "SELECT @@GLOBAL.gtid_mode")[0][0] == "ON"
 
     def sql(self, *statements):
         with self.connection.cursor() as cursor:
@@ -189,8 +198,8 @@ class Stage:
         process.kill()
         return process.communicate()[1].decode(errors="replace")
 
-    def running(self, may_halt=False):
-        return Running(self, may_halt)
+    def running(self, may_halt=False, state="streaming"):
+        return Running(self, may_halt, state)
 
     def status(self):
         code, told, shown = self.call("status", "pipeline.yaml", "--json")
@@ -203,7 +212,7 @@ class Stage:
         name = self.database
         targets = [
             f"search={self.search}/{name}_{{table}}", f"hot={self.checked_redis}?key={name}:{{table}}:{{key}}",
-            f"shelf=sqlite-search:{self.folder}/search.db?index={name}_{{table}}", f"lake=file:{self.folder}/archive"]
+            f"shelf=sqlite-search:{self.folder}/search.db?index={name}_{{table}}", f"lake={self.checked_lake or f'file:{self.folder}/archive'}"]
         words = ["compare", "--source", self.source, "--table", f"{name}.*", "--absent-is-null"]
         for target in targets:
             if without is None or not target.startswith(f"{without}="):
@@ -310,14 +319,18 @@ class Stage:
 class Running:
     """`syncline run` beside what happens; it must end well when it is asked to."""
 
-    def __init__(self, stage, may_halt):
-        self.stage, self.may_halt = stage, may_halt
+    def __init__(self, stage, may_halt, state):
+        self.stage, self.may_halt, self.state = stage, may_halt, state
 
     def __enter__(self):
         self.log = open(os.path.join(self.stage.folder, "run.log"), "ab")
         self.process = subprocess.Popen(
             [self.stage.binary, "run", "pipeline.yaml"], stdout=self.log, stderr=self.log, cwd=self.stage.folder)
-        self.wait(lambda status: status["state"] == "streaming")
+        try:
+            self.wait(lambda status: status["state"] == self.state)
+        except Failed:
+            self.process.kill()
+            raise
         return self
 
     def wait(self, wanted):
@@ -331,6 +344,11 @@ class Running:
                 raise Failed(f"run ended with {self.process.returncode}:\n{self.told()}")
             time.sleep(0.1)
         raise Failed(f"the status never was as wanted: {self.stage.status()}\n{self.told()}")
+
+    def peak_mib(self):
+        """The most memory it ever had."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) >> 10
 
     def told(self):
         with open(os.path.join(self.stage.folder, "run.log"), encoding="utf-8", errors="replace") as log:

@@ -94,6 +94,30 @@ def swap(stage):
     lagging(stage, new.replace("extra", "other"), copy, "RENAME TABLE t TO _t_old, _t_new TO t", "DROP TABLE _t_old")
 
 
+@fault("DDL", "Tables are swapped, altered, emptied, renamed, dropped and made again while their rows are still being read")
+def while_read(stage):
+    rows = "INSERT INTO v SELECT id, n FROM t"
+    make = ("CREATE TABLE v (id INT PRIMARY KEY, n INT)", rows)
+    ghost = ("CREATE TABLE _t_gho LIKE t", "ALTER TABLE _t_gho ADD COLUMN more INT DEFAULT 4 FIRST",
+             "INSERT INTO _t_gho (id, n, name, at) SELECT id, n, name, at FROM t", "RENAME TABLE t TO _t_del, _t_gho TO t", "DROP TABLE _t_del")
+    happens = (ghost, ("TRUNCATE TABLE v", rows), ("ALTER TABLE t DROP COLUMN more",), ("DROP TABLE v", *make), ("RENAME TABLE v TO w",),
+               ("ALTER TABLE u MODIFY n BIGINT FIRST",), ("RENAME TABLE w TO v",), ("TRUNCATE TABLE v",))
+    stage.sql(*make)
+    stage.configure(stage.server, reading="chunk_rows: 10, chunk_workers: 1, max_rows_per_second: 10")
+    with stage.running(state="backfilling") as running:
+        for statements in happens:
+            stage.sql(*statements)
+            stage.change(3)
+            time.sleep(0.5)
+        running.wait(lambda status: status["state"] == "streaming")
+    for statements in happens:
+        stage.killed(("run", "pipeline.yaml"), 0.7)
+        stage.sql(*statements)
+        stage.change(3)
+    stage.configure(stage.server)
+    stage.settle()
+
+
 @fault("DDL", "`CREATE TABLE … SELECT`")
 def create_select(stage):
     both_ways(stage, "CREATE TABLE v (PRIMARY KEY (id)) SELECT id, n FROM u")
@@ -164,49 +188,6 @@ def statement(stage):
     stage.change()
     stage.halts("SYN-1311", ends=5)
     stage.heal("--table", f"{stage.database}.t")
-
-
-@fault("Transactions", "XA transactions: committed, rolled back, left open over a restart")
-def xa(stage):
-    stage.settle()
-    # On MySQL a transaction that is prepared stays with its session.
-    other, third = stage.session(), stage.session()
-    for session, name, statement in (
-            (stage.sql, "a", "UPDATE t SET n = -1 WHERE id < 20"), (other, "b", "INSERT INTO u (id, n) VALUES (900, 1), (901, 1)"),
-            (third, "c", "DELETE FROM u WHERE id < 20")):
-        name = f"'{stage.database}{name}'"
-        session(f"XA START {name}", statement, f"XA END {name}", f"XA PREPARE {name}")
-    stage.settle()
-    stage.sql(f"XA COMMIT '{stage.database}a'")
-    third(f"XA ROLLBACK '{stage.database}c'")
-    stage.change()
-    stage.settle()
-    with stage.running():
-        other(f"XA COMMIT '{stage.database}b'")
-        stage.change()
-    stage.settle()
-
-
-@fault("Transactions", "The commit of an XA transaction that was prepared before the first start")
-def xa_unseen(stage):
-    other = stage.session()
-    name = f"'{stage.database}'"
-    other(f"XA START {name}", "INSERT INTO t (id, n) VALUES (900, 1)", "DELETE FROM u WHERE id < 20", f"XA END {name}", f"XA PREPARE {name}")
-    stage.settle()
-    other(f"XA COMMIT {name}")
-    stage.change()
-    stage.settle()
-
-
-@fault("Transactions", "Savepoints, and a transaction that is rolled back")
-def savepoints(stage):
-    stage.settle()
-    stage.sql(
-        "BEGIN", "INSERT INTO t (id, n) VALUES (900, 1)", "SAVEPOINT s", "INSERT INTO t (id, n) VALUES (901, 1)",
-        "ROLLBACK TO s", "INSERT INTO t (id, n) VALUES (902, 1)", "COMMIT",
-        "BEGIN", "DELETE FROM t", "ROLLBACK")
-    stage.change()
-    stage.settle()
 
 
 @fault("DDL", "`DROP TABLE` with `on_drop: delete`")

@@ -1,9 +1,11 @@
 """Targets that refuse for a while. Where the source has no part in it, the servers take turns."""
 
+import os
 import subprocess
 import time
 
 from .catalogue import fault, halts
+from .own_disk import OwnDisk
 from .own_redis import OwnCluster, OwnRedis
 
 SOME_TRIES = 2
@@ -94,3 +96,9 @@ def redis_slots_move(stage):
 @fault("Targets", "The archive's folder takes no files for a while")
 def folder_closed(stage):
     refuses_for_a_while(stage, "lake", lambda: stage.close_archive(True), lambda: stage.close_archive(False))
+
+
+@fault("Targets", "The archive's disk is full for a while, and gets room page by page", servers=("mariadb",))
+def disk_full(stage):
+    with OwnDisk(os.path.join(stage.folder, "archive")) as disk:
+        refuses_for_a_while(stage, "lake", disk.fill, lambda: disk.give_room(pages=6))
