@@ -18,3 +18,15 @@ mod stream;
 mod wire;
 
 pub use source::MysqlSource;
+
+/// What the fuzz targets (`fuzz/`) need beyond what is public.
+#[cfg(fuzzing)]
+pub mod reach {
+    pub use super::config::{Endpoint, MysqlConfig};
+    pub use super::ddl::{Alter, Body, Create, Dialect, Name, Statement, Xa, altered, created, read};
+    pub use super::position::{Gtids, Token};
+    pub use super::schema::{TableDetail, TableName};
+    pub use super::server::split_file;
+    pub use super::stream::{Head, encode_gtids};
+    pub use super::wire::{Dump, DumpStart, Wire};
+}

@@ -63,7 +63,8 @@ pub struct Logged {
     pub operation: RowOperation,
     pub before: Option<Row>,
     pub after: Option<Row>,
-    pub offsets: (Option<u64>, Option<u64>),
+    /// Offset and ordinal of each image.
+    pub places: [Option<(u64, u64)>; 2],
 }
 
 /// Decodes events, payloads opened, and hands each with its place to `take`.
@@ -138,7 +139,7 @@ fn read_rows(
             operation: event.operation,
             before: row(&images.before, event.before())?,
             after: row(&images.after, event.after())?,
-            offsets: (images.before.map(|i| i.offset), images.after.map(|i| i.offset)),
+            places: [images.before, images.after].map(|image| image.map(|i| (i.offset, i.ordinal))),
         });
     }
     Ok(())

@@ -124,8 +124,8 @@ async fn updates_and_deletes_bring_both_images() {
         let left = selected(&mut session, "wide", &details).await;
         assert_eq!(rows[2].after.as_ref(), left.first(), "{server:?}");
         assert_eq!(rows[3].after, rows[4].before, "{server:?}");
-        let offsets: Vec<u64> = rows.iter().flat_map(|r| [r.offsets.0, r.offsets.1]).flatten().collect();
-        assert!(offsets.is_sorted_by(|a, b| a < b), "{server:?} {offsets:?}");
+        let places: Vec<_> = rows.iter().flat_map(|r| r.places).flatten().collect();
+        assert!(places.is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1), "{server:?} {places:?}");
         session.drop_database().await;
     }
 }

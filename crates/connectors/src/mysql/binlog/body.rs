@@ -58,7 +58,12 @@ fn rotate(body: &[u8]) -> Result<EventBody> {
     let mut c = Cursor::new(body, "rotate event");
     let position = c.u64()?;
     let file = file_name(&mut c)?;
-    Ok(EventBody::Rotate { position, file })
+    Ok(EventBody::Rotate { position: possible(&c, position)?, file })
+}
+
+/// A place in a file is counted on from: one that no file is long enough for would overflow.
+fn possible(c: &Cursor<'_>, position: u64) -> Result<u64> {
+    if i64::try_from(position).is_ok() { Ok(position) } else { Err(c.bad()) }
 }
 
 /// A binlog file's name that takes up the rest of the body.
@@ -79,7 +84,7 @@ fn heartbeat(header: &EventHeader, body: &[u8], flavor: Flavor) -> Result<EventB
         position => u64::from(position),
     };
     let file = file_name(&mut c)?;
-    Ok(EventBody::Heartbeat { file, position })
+    Ok(EventBody::Heartbeat { file, position: possible(&c, position)? })
 }
 
 /// Fields of type, length and value, type 0 ends them.
@@ -99,7 +104,7 @@ fn heartbeat_v2(header: &EventHeader, body: &[u8]) -> Result<EventBody> {
             _ => {}
         }
     }
-    Ok(EventBody::Heartbeat { file, position })
+    Ok(EventBody::Heartbeat { file, position: possible(&c, position)? })
 }
 
 fn incident(body: &[u8]) -> Result<EventBody> {

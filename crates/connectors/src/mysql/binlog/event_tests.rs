@@ -74,6 +74,29 @@ fn rotation_incident_and_stop() {
 }
 
 #[test]
+fn what_no_server_counts_up_to_is_refused() {
+    let refused = |name: &str, event: &Bytes| {
+        let error = decoder(name).decode_inner(event).unwrap_err();
+        assert_eq!(error.code(), Code::MysqlDecode);
+    };
+    let file = b"bin.000008";
+    let far = [&(1u64 << 63).to_le_bytes()[..], file].concat();
+    refused("mysql", &event(kind::ROTATE, 10, 0, &far));
+    refused("mariadb", &event(kind::HEARTBEAT, 0, 0, &far));
+    let fields = [&[1, file.len() as u8][..], file, &[2, 9, 0xfe], &u64::MAX.to_le_bytes()].concat();
+    refused("mysql", &event(kind::HEARTBEAT_V2, 0, 0, &fields));
+    for number in [0, i64::MAX as u64, u64::MAX] {
+        let gtid = [&[0u8][..], &[7; 16], &number.to_le_bytes()].concat();
+        refused("mysql", &event(kind::GTID, 10, 0, &gtid));
+    }
+    let last = [&[0u8][..], &[7; 16], &(i64::MAX as u64 - 1).to_le_bytes()].concat();
+    match decoder("mysql").decode_inner(&event(kind::GTID, 10, 0, &last)).unwrap().body {
+        EventBody::Gtid(gtid) => assert!(gtid_mysql::Gtid::parse(&gtid.id.to_string()).is_ok()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn unknown_types_stop_the_stream_unless_they_may_be_passed_over() {
     let error = decoder("mysql").decode_inner(&event(99, 10, 0, b"x")).unwrap_err();
     assert_eq!(error.code(), Code::MysqlUnknownEvent);

@@ -97,8 +97,7 @@ impl GtidEvent {
         let number = c.u64()?;
         let mut event = GtidEvent::new(match anonymous {
             true => GtidKind::Anonymous,
-            false if number == 0 => return Err(c.bad()),
-            false => GtidKind::MySql(gtid_mysql::Gtid { tsid, number }),
+            false => GtidKind::MySql(gtid_mysql::Gtid::numbered(tsid, number).ok_or_else(|| c.bad())?),
         });
         if c.left() == 0 || c.u8()? != LOGICAL_TIMESTAMPS {
             return Ok(event);
@@ -148,8 +147,8 @@ impl GtidEvent {
                 _ => return Err(c.bad()),
             }
         }
-        let tsid = Tsid::tagged(uuid, tag).filter(|_| number > 0).ok_or_else(|| c.bad())?;
-        event.id = GtidKind::MySql(gtid_mysql::Gtid { tsid, number });
+        let gtid = Tsid::tagged(uuid, tag).and_then(|tsid| gtid_mysql::Gtid::numbered(tsid, number));
+        event.id = GtidKind::MySql(gtid.ok_or_else(|| c.bad())?);
         event.original_commit_micros = event.original_commit_micros.or(event.commit_micros);
         Ok(event)
     }

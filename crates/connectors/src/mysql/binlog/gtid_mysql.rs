@@ -90,6 +90,11 @@ fn parse_range(text: &str) -> Option<(u64, u64)> {
 }
 
 impl Gtid {
+    /// As an event carries it; `None` for a number that no server gives, which a set could not be read back with.
+    pub(super) fn numbered(tsid: Tsid, number: u64) -> Option<Gtid> {
+        (1..=MAX_NUMBER).contains(&number).then_some(Gtid { tsid, number })
+    }
+
     /// Reads `uuid:number` or `uuid:tag:number`.
     pub fn parse(text: &str) -> Result<Gtid> {
         let set = GtidSet::parse(text)?;

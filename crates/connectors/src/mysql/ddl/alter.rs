@@ -86,6 +86,10 @@ pub fn read(p: &mut Parser, ignore: bool) -> Parsed<Alter> {
     }
     while !p.at_end() {
         clause(p, &mut clauses)?;
+        // All columns dropped, as many added, and a key on each.
+        if clauses.len() > 3 * create::MAX_COLUMNS {
+            return Err(Unclear);
+        }
         p.take_sign(',');
     }
     Ok(Alter { name, clauses })

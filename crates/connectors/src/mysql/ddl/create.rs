@@ -6,6 +6,9 @@ use super::lexer::Token;
 use super::parser::{Parsed, Parser, Unclear};
 use crate::mysql::schema::same_column;
 
+/// No server has tables of more columns. Names are compared with each other: a statement of many more would take minutes.
+pub const MAX_COLUMNS: usize = 4096;
+
 /// A CREATE TABLE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Create {
@@ -58,6 +61,9 @@ pub fn definitions(p: &mut Parser) -> Parsed<(Vec<ColumnSpec>, Vec<String>)> {
             Definition::Json(name) => json.push(name),
             Definition::Other => {}
             Definition::Column => columns.push(column::read(p)?),
+        }
+        if columns.len().max(json.len()) > MAX_COLUMNS {
+            return Err(Unclear);
         }
         if !p.take_sign(',') {
             p.expect_sign(')')?;

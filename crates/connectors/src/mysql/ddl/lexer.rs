@@ -41,6 +41,11 @@ impl<'a> Lexer<'a> {
         Lexer { rest: sql, dialect, depth: 0 }
     }
 
+    /// What was not read yet.
+    pub fn rest(&self) -> &'a str {
+        self.rest
+    }
+
     fn skip(&mut self, bytes: usize) {
         self.rest = self.rest.get(bytes..).unwrap_or_default();
     }

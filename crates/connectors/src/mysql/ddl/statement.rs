@@ -59,6 +59,7 @@ const DML: [&str; 7] = ["INSERT", "REPLACE", "UPDATE", "DELETE", "LOAD", "WITH",
 
 /// Reads a statement.
 pub fn read(sql: &str, dialect: Dialect) -> Statement {
+    let sql = without_settings(sql, dialect);
     let mut lexer = Lexer::new(sql, dialect);
     let first = match lexer.next_token() {
         None => return Statement::Other,
@@ -95,7 +96,7 @@ pub fn read(sql: &str, dialect: Dialect) -> Statement {
     let Ok(mut p) = Parser::new(sql, dialect, usize::MAX) else {
         return Statement::Unclear { names: Vec::new() };
     };
-    match statement(&mut p, sql) {
+    match statement(&mut p) {
         Ok(statement) => statement,
         Err(Unclear) => {
             let mut again = match Parser::new(sql, dialect, DML_TOKENS) {
@@ -113,7 +114,7 @@ fn unclear_dml(sql: &str, dialect: Dialect) -> Statement {
     Statement::Dml { word: "statement", names }
 }
 
-fn statement(p: &mut Parser, sql: &str) -> Parsed<Statement> {
+fn statement(p: &mut Parser) -> Parsed<Statement> {
     if p.take("BEGIN") || p.take_all(&["START", "TRANSACTION"]) {
         return Ok(Statement::Begin);
     }
@@ -131,7 +132,8 @@ fn statement(p: &mut Parser, sql: &str) -> Parsed<Statement> {
         return xa(p).map(Statement::Xa);
     }
     if p.take("SET") {
-        return set_statement(p, sql);
+        // A SET STATEMENT that is still here runs nothing.
+        return if p.is("STATEMENT") { Err(Unclear) } else { Ok(Statement::Other) };
     }
     if p.take("CREATE") {
         return create_any(p);
@@ -152,14 +154,27 @@ fn statement(p: &mut Parser, sql: &str) -> Parsed<Statement> {
     Ok(Statement::Other)
 }
 
-/// MariaDB: `SET STATEMENT a = 1 FOR statement`.
-fn set_statement(p: &mut Parser, sql: &str) -> Parsed<Statement> {
-    if !p.take("STATEMENT") {
-        return Ok(Statement::Other);
+/// What MariaDB's `SET STATEMENT a = 1 FOR statement` runs, however often such a beginning stands there.
+fn without_settings(mut sql: &str, dialect: Dialect) -> &str {
+    loop {
+        let mut lexer = Lexer::new(sql, dialect);
+        let mut is_next = |wanted: &str| match lexer.next_token() {
+            Some(Ok(Token::Word(word))) => Some(word.eq_ignore_ascii_case(wanted)),
+            Some(Ok(_)) => Some(false),
+            _ => None,
+        };
+        if is_next("SET") != Some(true) || is_next("STATEMENT") != Some(true) {
+            return sql;
+        }
+        loop {
+            match is_next("FOR") {
+                Some(true) => break,
+                Some(false) => {}
+                None => return sql,
+            }
+        }
+        sql = lexer.rest();
     }
-    let upper = sql.to_ascii_uppercase();
-    let at = upper.find(" FOR ").ok_or(Unclear)?;
-    Ok(read(sql.get(at + 5..).ok_or(Unclear)?, p.dialect))
 }
 
 fn create_any(p: &mut Parser) -> Parsed<Statement> {

@@ -108,6 +108,19 @@ fn comments_are_read_as_the_server_reads_them() {
 }
 
 #[test]
+fn settings_before_a_statement_are_passed_over() {
+    let truncates = |sql: &str| matches!(read(sql, mariadb()), Statement::Truncate(n) if n == name("t"));
+    assert!(truncates("SET STATEMENT lock_wait_timeout=1 FOR TRUNCATE t"));
+    assert!(truncates("set statement a = 'x FOR y', b = 2\nfor\tTRUNCATE t"));
+    assert!(truncates("SET STATEMENT a = 1 FOR SET STATEMENT b = 2 FOR TRUNCATE t"));
+    // Each of them once took a stack frame and all the tokens behind it.
+    assert!(truncates(&format!("{}TRUNCATE t", "SET STATEMENT a = 1 FOR ".repeat(50_000))));
+    assert!(matches!(read("SET STATEMENT a = 1", mariadb()), Statement::Unclear { .. }));
+    assert!(matches!(read("SET STATEMENT a = 'x FOR TRUNCATE t", mariadb()), Statement::Unclear { .. }));
+    assert_eq!(read("SET @a = 1", mariadb()), Statement::Other);
+}
+
+#[test]
 fn dml_as_text_names_what_it_may_change() {
     let found = |sql: &str, wanted: &str| match read(sql, mysql()) {
         Statement::Dml { names, .. } => names.contains(&name(wanted)),
@@ -165,6 +178,17 @@ fn what_is_not_understood_is_said_so() {
     ] {
         assert!(matches!(read(sql, mysql()), Statement::Unclear { .. }), "{sql}: {:?}", read(sql, mysql()));
     }
+}
+
+#[test]
+fn more_columns_than_a_server_takes_are_not_understood() {
+    let columns = |n: usize| (0..n).map(|n| format!("c{n} INT")).collect::<Vec<_>>().join(",");
+    let create = |n| read(&format!("CREATE TABLE t ({})", columns(n)), mysql());
+    assert!(matches!(create(4096), Statement::Create(_)));
+    assert!(matches!(create(4097), Statement::Unclear { .. }));
+    let alter = |n: usize| read(&format!("ALTER TABLE t {}", "ADD INDEX (a),".repeat(n)), mysql());
+    assert!(matches!(alter(12_288), Statement::Alter(_)));
+    assert!(matches!(alter(12_289), Statement::Unclear { .. }));
 }
 
 #[test]

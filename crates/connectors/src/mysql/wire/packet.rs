@@ -13,8 +13,8 @@ use tokio_rustls::client::TlsStream;
 
 /// How much is asked of the socket at once, and so the size of a shared buffer.
 pub const CHUNK: usize = 128 << 10;
-/// A packet of exactly this size is continued by the next one.
-const FULL: usize = 0xff_ffff;
+/// A packet of exactly this size is continued by the next one. Shorter when fuzzing, whose inputs are.
+const FULL: usize = if cfg!(fuzzing) { 0xfff } else { 0xff_ffff };
 /// The server's own limit for one event.
 const MAX_PACKET: usize = 1 << 30;
 const HEADER: usize = 4;
@@ -145,9 +145,8 @@ impl Packets {
     /// Room for another read: a new shared buffer when the rest of this one is small.
     fn reserve(&mut self) {
         if self.read.capacity() - self.read.len() < CHUNK / 8 {
-            let wanted =
-                self.pending_len().unwrap_or(0).saturating_sub(self.read.len()).clamp(CHUNK, FULL + HEADER);
-            self.read.reserve(wanted);
+            let pending = self.pending_len().unwrap_or(0).min(FULL + HEADER);
+            self.read.reserve(pending.saturating_sub(self.read.len()).max(CHUNK));
         }
     }
 
@@ -182,7 +181,7 @@ impl Packets {
     }
 }
 
-/// A packet of several begins: room for all of it at once if it is an event that says its size.
+/// A packet of several begins: room for all of it at once if it is an event that says its size, within reason.
 fn begin_joined(first: BytesMut) -> Result<BytesMut> {
     // A dump packet is a zero byte and an event; the event's size stands at its byte 9.
     let announced =
@@ -190,7 +189,8 @@ fn begin_joined(first: BytesMut) -> Result<BytesMut> {
     if announced >= MAX_PACKET {
         return Err(protocol("an event beyond 1 GiB"));
     }
-    let mut joined = BytesMut::with_capacity(if announced >= FULL { announced + 1 } else { FULL * 2 });
+    // No more at once than a few packets: a size that is not borne out must not cost a gigabyte.
+    let mut joined = BytesMut::with_capacity((announced + 1).clamp(2 * FULL, 4 * FULL));
     joined.extend_from_slice(&first);
     Ok(joined)
 }

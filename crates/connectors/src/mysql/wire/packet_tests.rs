@@ -67,6 +67,16 @@ async fn an_announced_gigabyte_is_refused_before_it_is_allocated() {
     assert_eq!(packets.receive().await.unwrap_err().code(), Code::Interrupted);
 }
 
+#[test]
+fn an_announced_size_gets_no_more_room_than_a_few_packets() {
+    let mut first = vec![0u8; FULL];
+    for announced in [0, FULL + 5, MAX_PACKET - 1] {
+        first[10..14].copy_from_slice(&(announced as u32).to_le_bytes());
+        let joined = begin_joined(BytesMut::from(&first[..])).unwrap();
+        assert!(joined.capacity() >= 2 * FULL && joined.capacity() <= 4 * FULL, "{announced}");
+    }
+}
+
 #[tokio::test]
 async fn small_packets_share_one_buffer() {
     let (mut packets, mut server) = pair().await;
