@@ -70,9 +70,10 @@ fn prepare(connection: Connection, path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// The layout's number; 0 for an empty file.
+/// The layout's number; 0 for an empty file. Seen in one moment: another process may just be making it.
 fn layout(connection: &Connection, path: &Path) -> Result<usize> {
     let damaged = |e| damage(path, e);
+    let _moment = connection.unchecked_transaction().map_err(damaged)?;
     let application: i32 =
         connection.pragma_query_value(None, "application_id", |r| r.get(0)).map_err(damaged)?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(damaged)?;

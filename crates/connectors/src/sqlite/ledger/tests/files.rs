@@ -1,5 +1,7 @@
 //! The file itself: locked, of another program, newer, damaged, copied.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rusqlite::Connection;
 use syncline_engine::error::Code;
 use syncline_engine::ledger::{Commit, Ledger};
@@ -21,6 +23,23 @@ async fn a_second_process_may_look_and_write_but_not_run() {
     assert!(running.dead_letters(&Default::default()).await.unwrap().is_empty());
     drop(running);
     open(data.path());
+}
+
+#[test]
+fn a_ledger_that_is_just_being_made_is_whole_or_not_there() {
+    for _ in 0..40 {
+        let data = tempfile::tempdir().unwrap();
+        let made = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !made.load(Ordering::Relaxed) {
+                    SqliteLedger::shared(data.path()).unwrap();
+                }
+            });
+            drop(open(data.path()));
+            made.store(true, Ordering::Relaxed);
+        });
+    }
 }
 
 #[test]
