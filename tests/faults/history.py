@@ -31,7 +31,7 @@ def reset(stage):
 def reset_and_overtaken(stage):
     stage.settle()
     stage.sql("RESET MASTER" if stage.mariadb else "RESET BINARY LOGS AND GTIDS")
-    stage.change(400)
+    stage.change(150)
     for _ in range(8):
         stage.rotate()
     stage.halts("SYN-1305")
