@@ -187,7 +187,8 @@ fn dump_error(name: &str, error: &ServerError) -> Error {
     let code = if same_id {
         Code::MysqlServerId
     } else if ["purged", "could not find first log", "could not open log file"].iter().any(|what| has(what))
-        || has("not found")
+        || error.number == FILE_NOT_FOUND
+        || has("log file") && has("not found")
     {
         Code::MysqlPurged
     } else if DAMAGE.iter().any(|what| has(what)) {
