@@ -27,6 +27,23 @@ def reset(stage):
     stage.heal()
 
 
+@fault("Identity and history", "`RESET MASTER` while Syncline waits for more: its connection goes on with the next file", halts("SYN-1305", HEAL), SPARES)
+def reset_beside(stage):
+    statement = "RESET MASTER" if stage.mariadb else "RESET BINARY LOGS AND GTIDS"
+    # So that the file which is read has the number of the new binlog's first.
+    stage.sql(statement)
+    stage.settle()
+    stage.change(100)
+    with stage.running(may_halt=True):
+        stage.sql(statement)
+        # What stands in the first file of the new binlog is never sent.
+        stage.change()
+        stage.rotate()
+        stage.change()
+    stage.halts("SYN-1305")
+    stage.heal()
+
+
 @fault("Identity and history", "`RESET MASTER`, and the new binlog has grown beyond the checkpoint", halts("SYN-1305", HEAL), SPARES)
 def reset_and_overtaken(stage):
     stage.settle()

@@ -167,7 +167,11 @@ class Stage:
     # ---- Syncline
 
     def call(self, *arguments):
-        done = subprocess.run([self.binary, *arguments], capture_output=True, cwd=self.folder, timeout=PATIENCE, check=False)
+        try:
+            done = subprocess.run([self.binary, *arguments], capture_output=True, cwd=self.folder, timeout=PATIENCE, check=False)
+        except subprocess.TimeoutExpired as late:
+            told = (late.stderr or b"").decode(errors="replace")
+            raise Failed(f"{' '.join(arguments)} did not end within {PATIENCE} s:\n{told[-6000:]}") from late
         return done.returncode, done.stderr.decode(errors="replace"), done.stdout.decode(errors="replace")
 
     def expect(self, arguments, code, *words):

@@ -201,6 +201,7 @@ impl Follow {
             EventBody::Heartbeat { file, position } => return self.heartbeat(&header, &file, position).await,
             EventBody::Rotate { position, file } => {
                 self.require_whole(&file)?;
+                self.require_end(&file).await?;
                 self.tables.forget_ids();
                 self.skip_until = 0;
                 return self.head.rotate(&file, position);

@@ -22,12 +22,22 @@ pub struct Head {
     pub settled: u64,
     /// Hash of the file's format event; 0 until it was seen.
     pub format: u64,
+    /// Another file may follow: this one has said that it ends, or nothing was read of it since the server proved that it is
+    /// the one which we know.
+    pub may_end: bool,
 }
 
 impl Head {
     /// At a byte of a file.
     pub fn new(file: &str, offset: u64) -> Result<Head> {
-        Ok(Head { file: file.into(), number: file_number(file)?, next: offset, settled: offset, format: 0 })
+        Ok(Head {
+            file: file.into(),
+            number: file_number(file)?,
+            next: offset,
+            settled: offset,
+            format: 0,
+            may_end: true,
+        })
     }
 
     /// Another file begins.
@@ -59,6 +69,7 @@ impl Head {
             self.skipped_to(end, size)?
         };
         self.next = start + size;
+        self.may_end = matches!(header.event_type, kind::ROTATE | kind::STOP);
         Ok(Some(start))
     }
 

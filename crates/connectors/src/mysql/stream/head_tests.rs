@@ -37,6 +37,25 @@ fn made_up_events_do_not_move() {
 }
 
 #[test]
+fn a_file_may_end_where_it_says_so_or_nothing_was_read() {
+    let mut h = head(1000);
+    assert!(h.may_end);
+    for (event_type, end, may_end) in [
+        (kind::XID, 1060, false),
+        (kind::STOP, 1120, true),
+        (kind::XID, 1180, false),
+        (kind::ROTATE, 1240, true),
+    ] {
+        h.locate(&header(event_type, 60, end, 0)).unwrap();
+        assert_eq!(h.may_end, may_end, "{end}");
+    }
+    h.locate(&header(kind::XID, 60, 1300, 0)).unwrap();
+    // What the server makes for us says nothing.
+    h.locate(&header(kind::ROTATE, 44, 0, 0x20)).unwrap();
+    assert!(!h.may_end);
+}
+
+#[test]
 fn skipped_events_are_passed_over_and_going_back_is_an_error() {
     let mut h = head(1000);
     assert_eq!(h.locate(&header(kind::GTID, 50, 5050, 0)).unwrap(), Some(5000));

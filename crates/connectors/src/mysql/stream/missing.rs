@@ -1,5 +1,6 @@
-//! What a server does not tell: that a binlog file ends early, between two events. The next file begins with the GTIDs of
-//! all before it, and no transaction goes on in another file; that is held against what was read.
+//! What a server does not tell: that a binlog file ends early, between two events, or is not there any more. The next file
+//! begins with the GTIDs of all before it, no transaction goes on in another file, and a file says that it ends; that is held
+//! against what was read.
 
 use std::fmt::Display;
 
@@ -44,6 +45,22 @@ impl Follow {
             Some(transaction) if *self.head.file != *next => Err(cut_off(&self.head.file, transaction.start)),
             _ => Ok(()),
         }
+    }
+
+    /// A file that does not say that it ends was left by a crash, or is another one by now: after a RESET, servers go on with
+    /// the next file of the new binlog as if nothing had happened. Opening the stream again from where it stands tells the two
+    /// apart; so nothing is read of the next file before.
+    pub(super) async fn require_end(&mut self, next: &str) -> Result<()> {
+        if self.head.may_end || *self.head.file == *next {
+            return Ok(());
+        }
+        self.hand_over().await?;
+        self.tell_position(false).await?;
+        let what = format!(
+            "{} goes on in {next} without an end: whether it is still the same is looked at",
+            self.head.file
+        );
+        Err(Error::new(Code::Interrupted, what))
     }
 }
 

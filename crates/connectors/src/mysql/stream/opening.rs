@@ -62,7 +62,8 @@ impl Opening {
                 break;
             }
         }
-        self.head.take().ok_or_else(|| Error::new(Code::Internal, "a dump without a file"))
+        let head = self.head.take().ok_or_else(|| Error::new(Code::Internal, "a dump without a file"))?;
+        Ok(Head { may_end: true, ..head })
     }
 
     /// Rotate (made for us) and format events.
