@@ -12,6 +12,7 @@ pub mod pipeline;
 pub mod position;
 pub mod route;
 pub mod row;
+pub mod schedule;
 pub mod schema;
 pub mod shown;
 pub mod sink;
