@@ -5,7 +5,9 @@ mod cron;
 mod days;
 mod field;
 mod next;
+mod start;
 mod zone;
 
 pub use cron::Cron;
+pub use start::{Schedule, Start};
 pub use zone::zone;
