@@ -58,6 +58,11 @@ impl Schedule {
         Some(Start { due, at: due.checked_add(self.delay(due)).unwrap_or(due) })
     }
 
+    /// Whether it comes over and over rather than at set times.
+    pub(super) fn repeats(&self) -> bool {
+        self.cron.repeats()
+    }
+
     fn delay(&self, due: Timestamp) -> SignedDuration {
         if self.jitter.is_zero() {
             return SignedDuration::ZERO;
