@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::AuditChain;
+use crate::clock::now_millis;
 use crate::error::Result;
 use crate::mark::Marks;
 use crate::position::StoredPosition;
@@ -235,15 +237,30 @@ pub struct DeadLetterFilter {
     pub limit: usize,
 }
 
-/// One line of the audit.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What an entry of the audit says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRecord {
+    /// Milliseconds since 1970.
     pub at: i64,
+    /// Who: a token's name, `local` for the terminal, `syncline` for what happened by itself.
     pub actor: String,
     pub action: String,
     pub pipeline: String,
-    /// JSON text.
+    /// JSON text. Never holds a secret.
     pub detail: String,
+}
+
+impl AuditRecord {
+    /// Of this moment.
+    pub fn now(actor: &str, action: &str, pipeline: &str, detail: &impl Serialize) -> AuditRecord {
+        AuditRecord {
+            at: now_millis(),
+            actor: actor.to_owned(),
+            action: action.to_owned(),
+            pipeline: pipeline.to_owned(),
+            detail: serde_json::to_string(detail).unwrap_or_default(),
+        }
+    }
 }
 
 /// The book. Every method that answers `Ok` has made its effect durable (synced); failures are never retried silently.
@@ -308,10 +325,10 @@ pub trait Ledger: Send + Sync {
     /// Lists, oldest first.
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>>;
 
-    /// Adds to the audit.
+    /// Adds to the audit, behind all that was added before, by whatever process.
     async fn audit(&self, record: &AuditRecord) -> Result<()>;
-    /// The audit, oldest first.
-    async fn audits(&self) -> Result<Vec<AuditRecord>>;
+    /// The audit and its head as they are at one moment, unproven: see [`AuditChain::verify`].
+    async fn audits(&self) -> Result<AuditChain>;
     /// Copies the ledger while it is in use.
     async fn backup(&self, destination: &std::path::Path) -> Result<()>;
 }

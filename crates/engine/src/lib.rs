@@ -1,6 +1,7 @@
 //! The engine of Syncline: what a change is, what sources, sinks and the ledger must do, and the loop that carries
 //! changes from one to the other without losing any. It holds no vendor client, no HTTP and no command line.
 
+pub mod audit;
 pub mod change;
 pub mod clock;
 pub mod error;

@@ -1,9 +1,10 @@
 //! The ledger in `DATA/ledger.db`: one writer thread that commits many callers' work at once, one reader beside it.
-//! Layout and migrations are `schema.rs`, statements `write.rs` and `read.rs`. What the records mean is the engine's.
+//! Layout and migrations are `schema.rs`, statements `write.rs`, `read.rs` and `audit.rs`. What the records mean is the engine's.
 //!
 //! The file is in WAL mode with `synchronous=FULL`: an answer `Ok` stands on a finished fsync. A failed one is never
 //! tried again (the kernel may have dropped the pages): the ledger refuses everything from then on.
 
+mod audit;
 mod backup;
 mod letters;
 mod lock;
@@ -20,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
+use syncline_engine::audit::AuditChain;
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::ledger::{
     AuditRecord, BackfillTable, Chunk, Commit, CountKey, Counts, DeadLetter, DeadLetterFilter, Ledger,
@@ -217,11 +219,11 @@ impl Ledger for SqliteLedger {
 
     async fn audit(&self, record: &AuditRecord) -> Result<()> {
         let record = record.clone();
-        self.writer.run(move |c| write::audit(c, &record)).await
+        self.writer.run(move |c| audit::add(c, &record)).await
     }
 
-    async fn audits(&self) -> Result<Vec<AuditRecord>> {
-        self.read(read::audits).await
+    async fn audits(&self) -> Result<AuditChain> {
+        self.read(audit::chain).await
     }
 
     async fn backup(&self, destination: &Path) -> Result<()> {

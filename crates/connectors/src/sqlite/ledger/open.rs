@@ -37,8 +37,8 @@ pub fn make(path: &Path) -> Result<()> {
     if found < MIGRATIONS.len() {
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(damaged)?;
-        for batch in &MIGRATIONS[found..] {
-            transaction.execute_batch(batch).map_err(damaged)?;
+        for step in &MIGRATIONS[found..] {
+            step(&transaction).map_err(damaged)?;
         }
         transaction.pragma_update(None, "application_id", APPLICATION).map_err(damaged)?;
         transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64).map_err(damaged)?;

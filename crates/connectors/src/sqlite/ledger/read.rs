@@ -4,8 +4,8 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use syncline_engine::ledger::{
-    AuditRecord, BackfillTable, Chunk, ChunkKey, CountKey, Counts, DeadLetter, DeadLetterFilter,
-    PipelineRecord, SchemaRecord, TableRecord, TableState,
+    BackfillTable, Chunk, ChunkKey, CountKey, Counts, DeadLetter, DeadLetterFilter, PipelineRecord,
+    SchemaRecord, TableRecord, TableState,
 };
 use syncline_engine::position::StoredPosition;
 use syncline_engine::source::Bound;
@@ -182,18 +182,4 @@ fn letter(row: &Row<'_>) -> Result<DeadLetter> {
         change: row.get(14)?,
         original: row.get(15)?,
     })
-}
-
-pub fn audits(c: &Connection) -> Result<Vec<AuditRecord>> {
-    let record = |row: &Row<'_>| {
-        Ok(AuditRecord {
-            at: row.get(0)?,
-            actor: row.get(1)?,
-            action: row.get(2)?,
-            pipeline: row.get(3)?,
-            detail: row.get(4)?,
-        })
-    };
-    let sql = "SELECT at, actor, action, pipeline, detail FROM audit ORDER BY id";
-    c.prepare_cached(sql)?.query_map([], record)?.collect()
 }

@@ -1,11 +1,19 @@
-//! The ledger's layout and how older ones become it: one batch of statements per version, counted in `user_version`.
-//! A batch that has shipped is never edited; a new layout is a new batch at the end.
+//! The ledger's layout and how older ones become it: one step per version, counted in `user_version`. A step that has
+//! shipped is never edited; a new layout is a new step at the end.
+
+use rusqlite::{Connection, Result};
 
 /// Marks the file as a Syncline ledger (`PRAGMA application_id`): "SynL".
 pub const APPLICATION: i32 = 0x5379_6e4c;
 
-/// `MIGRATIONS[n]` leads from layout `n` to layout `n + 1`.
-pub const MIGRATIONS: &[&str] = &[FIRST, SWEEPS, HELD_ROWS, MARKS];
+/// `MIGRATIONS[n]` leads from layout `n` to layout `n + 1`, inside the transaction that it is given.
+pub const MIGRATIONS: &[fn(&Connection) -> Result<()>] = &[
+    |c| c.execute_batch(FIRST),
+    |c| c.execute_batch(SWEEPS),
+    |c| c.execute_batch(HELD_ROWS),
+    |c| c.execute_batch(MARKS),
+    super::audit::migrate,
+];
 
 const MARKS: &str = "
 CREATE TABLE mark (

@@ -1,10 +1,9 @@
 //! The statements that change the ledger. Each function is one caller's work inside the writer's transaction; nothing
 //! here begins, commits or waits.
 
-use rusqlite::{Connection, OptionalExtension, Result, ToSql, params};
-use sha2::{Digest, Sha256};
+use rusqlite::{Connection, Result, ToSql, params};
 use syncline_engine::ledger::{
-    AuditRecord, BackfillTable, Chunk, Commit, CountKey, Counts, SchemaRecord, TableRecord, TableState,
+    BackfillTable, Chunk, Commit, CountKey, Counts, SchemaRecord, TableRecord, TableState,
 };
 use syncline_engine::mark::Marks;
 use syncline_engine::position::StoredPosition;
@@ -216,26 +215,4 @@ pub fn set_chunk(c: &Connection, pipeline: &str, chunk: &Chunk) -> Result<()> {
     let (key, after) = (&chunk.key, chunk.after.as_ref().map(|bound| &bound.0));
     let values = params![pipeline, key.run, key.table, key.ordinal, after, chunk.upto.0, int(chunk.rows)];
     run(c, sql, values).map(drop)
-}
-
-pub fn audit(c: &Connection, record: &AuditRecord) -> Result<()> {
-    let sql = "SELECT hash FROM audit ORDER BY id DESC LIMIT 1";
-    let previous: Option<Vec<u8>> = c.prepare_cached(sql)?.query_row([], |r| r.get(0)).optional()?;
-    let hash = link(&previous.unwrap_or_default(), record);
-    let sql = "INSERT INTO audit (at, actor, action, pipeline, detail, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let values = params![record.at, record.actor, record.action, record.pipeline, record.detail, hash];
-    run(c, sql, values).map(drop)
-}
-
-/// One link of the chain: SHA-256 over the previous link, then each field with its length in front (8 bytes, big
-/// endian), `at` as decimal text.
-pub fn link(previous: &[u8], record: &AuditRecord) -> Vec<u8> {
-    let mut hash = Sha256::new();
-    hash.update(previous);
-    let at = record.at.to_string();
-    for field in [&at, &record.actor, &record.action, &record.pipeline, &record.detail] {
-        hash.update((field.len() as u64).to_be_bytes());
-        hash.update(field.as_bytes());
-    }
-    hash.finalize().to_vec()
 }

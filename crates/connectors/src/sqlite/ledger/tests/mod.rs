@@ -1,5 +1,7 @@
-//! Tests of the ledger: every record reads back, commits are atomic and durable, and unfit files are named.
+//! Tests of the ledger: every record reads back, commits are atomic and durable, unfit files are named, and an audit
+//! that somebody changed is found.
 
+mod audit;
 mod crash;
 mod dead_letters;
 mod files;

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use syncline_engine::ledger::{
-    AuditRecord, BackfillTable, Chunk, ChunkKey, Commit, CountKey, Counts, Ledger, PipelineRecord,
-    SchemaRecord, TableRecord, TableState,
+    BackfillTable, Chunk, ChunkKey, Commit, CountKey, Counts, Ledger, PipelineRecord, SchemaRecord,
+    TableRecord, TableState,
 };
 use syncline_engine::schema::{Column, ColumnKind, TableSchema};
 use syncline_engine::source::Bound;
 use syncline_engine::version::Version;
 
-use super::super::write::link;
 use super::{counted, open, position};
 
 #[tokio::test]
@@ -186,28 +185,4 @@ async fn chunks_remember_which_sinks_hold_them_until_the_table_is_finished() {
     ledger.set_backfill("p", &table).await.unwrap();
     assert_eq!(ledger.backfills("p").await.unwrap(), (2, vec![]));
     assert!(ledger.chunks("p", 2, "s.a").await.unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn the_audit_is_a_chain_of_hashes() {
-    let data = tempfile::tempdir().unwrap();
-    let ledger = open(data.path());
-    let record = |n: i64| AuditRecord {
-        at: n,
-        actor: "cli".into(),
-        action: "dlq discard".into(),
-        pipeline: "p".into(),
-        detail: format!("{{\"id\":{n}}}"),
-    };
-    for n in 1..=3 {
-        ledger.audit(&record(n)).await.unwrap();
-    }
-    let details: Vec<String> = ledger.audits().await.unwrap().into_iter().map(|r| r.detail).collect();
-    assert_eq!(details, ["{\"id\":1}", "{\"id\":2}", "{\"id\":3}"]);
-    let c = rusqlite::Connection::open(data.path().join("ledger.db")).unwrap();
-    let mut statement = c.prepare("SELECT hash FROM audit ORDER BY id").unwrap();
-    let hashes: Vec<Vec<u8>> = statement.query_map([], |r| r.get(0)).unwrap().map(Result::unwrap).collect();
-    let first = link(&[], &record(1));
-    let second = link(&first, &record(2));
-    assert_eq!(hashes, [first, second.clone(), link(&second, &record(3))]);
 }
