@@ -31,6 +31,8 @@ fn bad_usage_is_2() {
         &["get", "shop.yaml", "main.things", "1", "--target", "hot"],
         &["get", "shop.yaml", "other.things", "1", "--target", "stdout"],
         &["search", "shop.yaml", "things", "x"],
+        &["audit", "list", "shop.yaml", "--pipeline", "shp"],
+        &["audit", "verify", "shop.yaml", "--head", "7"],
         &["errors", "SYN-9999"],
         &["--log", "a=b=c", "schema"],
     ];
@@ -54,6 +56,8 @@ fn a_file_that_is_not_there_or_not_valid_is_78_but_a_finding_of_lint() {
             &["backfill", file],
             &["dlq", "list", file],
             &["checkpoint", "get", file],
+            &["audit", "list", file],
+            &["audit", "verify", file],
             &["ledger", "backup", file, "copy.db"],
             &["search", file, "i", "q"],
             &["get", file, "main.things", "1", "--target", "x"],

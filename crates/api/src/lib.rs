@@ -1,12 +1,14 @@
 //! The types of the HTTP API and of `--json`: what a client sends and reads, with nothing but serde and OpenAPI.
 //! How the numbers come about is the engine's; how they travel is the app's. Fields may be added, never renamed.
 
+mod audit;
 mod dead_letters;
 mod error;
 mod health;
 mod pipelines;
 mod status;
 
+pub use audit::*;
 pub use dead_letters::*;
 pub use error::*;
 pub use health::*;

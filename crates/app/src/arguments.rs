@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use syncline_engine::audit::AuditHead;
 
 /// Keeps every copy of a team's data in step with its source.
 #[derive(Debug, Parser)]
@@ -55,6 +56,9 @@ pub enum Command {
     /// Where reading would resume.
     #[command(subcommand)]
     Checkpoint(CheckpointCommand),
+    /// Who did what, in a chain that shows what was changed in it.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Asks a search index.
     Search(SearchArgs),
     /// Prints the document a target holds.
@@ -232,6 +236,35 @@ pub enum CheckpointCommand {
         /// The configuration.
         file: PathBuf,
         /// JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Shows it, oldest first.
+    List {
+        /// The configuration.
+        file: PathBuf,
+        /// Only of this pipeline.
+        #[arg(long, value_name = "NAME")]
+        pipeline: Option<String>,
+        /// Only the last so many.
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        /// JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Proves that no entry was changed, dropped or moved.
+    Verify {
+        /// The configuration.
+        file: PathBuf,
+        /// Also that the audit goes on from this head, as an earlier `verify` printed it.
+        #[arg(long, value_name = "NUMBER:HASH")]
+        head: Option<AuditHead>,
+        /// One JSON object.
         #[arg(long)]
         json: bool,
     },

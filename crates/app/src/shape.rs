@@ -1,9 +1,13 @@
 //! From the engine's and the ledger's own structures to the shapes users read (`syncline_api`), and back for what they
 //! send. The only place where the two meet: nothing is computed here that the engine should know.
 
+use serde_json::value::RawValue;
 use syncline_api as api;
+use syncline_engine::audit::AuditEntry;
 use syncline_engine::error::{Code, Error, Place};
-use syncline_engine::ledger::{Counts, DeadLetter, DeadLetterFilter, PipelineRecord, ROUTER, TableState};
+use syncline_engine::ledger::{
+    AuditRecord, Counts, DeadLetter, DeadLetterFilter, PipelineRecord, ROUTER, TableState,
+};
 use syncline_engine::pipeline::{BackfillStatus, PipelineStatus, RedriveReport, SinkStatus, TableStatus};
 
 /// A running pipeline.
@@ -189,6 +193,17 @@ pub fn dead_letter(letter: DeadLetter) -> api::DeadLetter {
         last_at: moment(letter.last_at),
         change: parsed(letter.change),
     }
+}
+
+/// An entry of the audit as users read it. What is no JSON on one line, which no entry is unless somebody changed it, is
+/// shown as the text it is.
+pub fn audit_entry(entry: AuditEntry) -> api::AuditEntry {
+    let AuditRecord { at, actor, action, pipeline, detail } = entry.record;
+    let as_text = serde_json::value::to_raw_value(&detail).unwrap_or_default();
+    let one_line = Some(detail).filter(|detail| !detail.contains('\n'));
+    let detail = one_line.and_then(|detail| RawValue::from_string(detail).ok()).unwrap_or(as_text);
+    let (number, previous, hash) = (entry.number, entry.previous, entry.hash);
+    api::AuditEntry { number, at: moment(at), actor, action, pipeline, detail, previous, hash }
 }
 
 /// What a user asked for, as the ledger's filter.

@@ -2,6 +2,7 @@
 
 mod about;
 mod alone;
+mod audit;
 mod book;
 mod check;
 mod control;
@@ -33,6 +34,7 @@ pub async fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Dlq(command) => dead_letters::dlq(command).await,
         Command::Ledger(LedgerCommand::Backup { file, dest }) => book::backup(&file, &dest).await,
         Command::Checkpoint(CheckpointCommand::Get { file, json }) => book::checkpoint(&file, json).await,
+        Command::Audit(command) => audit::audit(command).await,
         Command::Search(args) => search::search(args).await,
         Command::Get(args) => get::get(args).await,
         Command::Schema => about::schema(),

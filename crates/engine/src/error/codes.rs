@@ -148,6 +148,7 @@ codes! {
     LedgerFormat = 2004, Config, "the ledger was written by a newer version", "run that version";
     LedgerRead = 2005, HaltPipeline, "the ledger cannot be read", "check the disk; a copy made by `syncline ledger backup` can take its place";
     LedgerBackup = 2006, Command, "the ledger cannot be copied", "check the destination's path, space and permissions";
+    AuditChain = 2007, Command, "the audit is not as it was written", "find out who wrote to the ledger; see the page of this code";
     // 21xx: the pipeline
     TooManyDeadLetters = 2101, HaltTable, "too many rows of a table were refused for the same reason", "correct the cause, then syncline backfill FILE --table TABLE";
     NotRunning = 2102, Command, "no running syncline answers for this file", "start it with: syncline run FILE";
