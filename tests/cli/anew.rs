@@ -46,6 +46,10 @@ fn a_pipeline_that_cannot_go_on_begins_anew_with_the_command_it_names() {
         assert!(get(&stage, target, "4").contains("four"), "{target}");
     }
     assert_eq!(stage.status()["pipelines"][0]["epoch"], 1);
+    let audit = stage.run(&["audit", "list", "shop.yaml", "--json"]).ends(0).lines();
+    let begun = audit.iter().find(|entry| entry["action"] == "new epoch").unwrap();
+    assert_eq!((&begun["actor"], &begun["detail"]["epoch"]), (&json!("local"), &json!(1)));
+    assert!(begun["detail"]["because"].as_str().unwrap().contains("SYN-1404"), "{begun}");
     stage.sql("DELETE FROM things WHERE id = 4");
     stage.run(&["run", "shop.yaml", "--until-current"]).ends(0);
     for target in ["hot", "lake"] {

@@ -98,8 +98,7 @@ async fn anew(
         let errors = errors.iter().map(Error::to_string).collect::<Vec<_>>().join("; ");
         let source = assemble::source(config, spec, Arc::clone(ledger))?;
         let sinks = assemble::sinks(config, spec)?;
-        audit(&**ledger, LOCAL, "new epoch", &spec.name, &serde_json::json!({ "because": errors })).await?;
-        let epoch = pipeline::begin_anew(spec, &*source, &sinks, &**ledger).await?;
+        let epoch = pipeline::begin_anew(spec, &*source, &sinks, &**ledger, LOCAL, &errors).await?;
         let what = "and all tables are read again";
         out::note(&format!("{}: {errors}; it begins anew as epoch {epoch}, {what}", spec.name));
         begun.push(spec.clone());

@@ -6,7 +6,6 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use syncline_api as api;
-use syncline_engine::clock::now_millis;
 use syncline_engine::error::Error;
 use syncline_engine::ledger::{AuditRecord, Ledger};
 use syncline_engine::pipeline::BackfillRequest;
@@ -90,13 +89,5 @@ pub async fn audit(
     pipeline: &str,
     detail: &impl serde::Serialize,
 ) -> Result<(), Error> {
-    let detail = serde_json::to_string(detail).unwrap_or_default();
-    let record = AuditRecord {
-        at: now_millis(),
-        actor: actor.to_owned(),
-        action: action.to_owned(),
-        pipeline: pipeline.to_owned(),
-        detail,
-    };
-    ledger.audit(&record).await
+    ledger.audit(&AuditRecord::now(actor, action, pipeline, detail)).await
 }

@@ -6,19 +6,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::{Code, Error, Result};
-use crate::ledger::{BackfillTable, Ledger, ROUTER};
+use crate::ledger::{AuditRecord, BackfillTable, Ledger, ROUTER};
 use crate::route::{PipelineSpec, RouteTable};
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::version::Version;
 
 /// Plans it; answers the new epoch, which is above those of the ledger and of every target. The next start goes on from
-/// the source's present position.
+/// the source's present position. `actor` and `because` are for the audit.
 pub async fn begin_anew(
     spec: &PipelineSpec,
     source: &dyn Source,
     sinks: &BTreeMap<String, Arc<dyn Sink>>,
     ledger: &dyn Ledger,
+    actor: &str,
+    because: &str,
 ) -> Result<u16> {
     let record = ledger.pipeline(&spec.name).await?;
     let mut highest = record.epoch;
@@ -39,6 +41,8 @@ pub async fn begin_anew(
     };
     let routed = tables.iter().filter(|schema| !routes.sinks_of(schema).is_empty());
     let plans: Vec<BackfillTable> = routed.map(|schema| plan(&schema.name)).collect();
+    let detail = serde_json::json!({ "epoch": epoch, "because": because });
+    ledger.audit(&AuditRecord::now(actor, "new epoch", &spec.name, &detail)).await?;
     ledger.begin_epoch(&spec.name, epoch, &plans).await?;
     Ok(epoch)
 }

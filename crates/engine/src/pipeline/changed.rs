@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::Shared;
 use crate::error::{Code, Error, Result};
-use crate::ledger::{Ledger, PipelineRecord, TableRecord, TableState};
+use crate::ledger::{AuditRecord, Ledger, PipelineRecord, TableRecord, TableState};
 use crate::position::Position;
 use crate::route::{FilterTest, RouteSpec, TargetSpec, TransformAction};
 use crate::schema::TableSchema;
@@ -72,6 +72,10 @@ pub(crate) async fn returned(
     let Some(before) = kept(ledger, pipeline).await? else { return Ok(BTreeSet::new()) };
     let away = |name: &String| !name.is_empty() && !before.contains_key(name);
     let gone: Vec<String> = record.checkpoints.keys().filter(|name| away(name)).cloned().collect();
+    if !gone.is_empty() {
+        let detail = json!({ "begin_anew": gone });
+        ledger.audit(&AuditRecord::now("syncline", "checkpoint", pipeline, &detail)).await?;
+    }
     gone.iter().for_each(|name| _ = record.checkpoints.remove(name));
     let written = |name: &String| record.marks.get(name).is_some_and(|marks| marks.epoch().is_some());
     Ok(gone.into_iter().filter(written).collect())

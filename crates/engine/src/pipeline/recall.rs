@@ -13,7 +13,6 @@ use super::Shared;
 use super::anew::above;
 use super::port::Port;
 use super::verdict::{Verdict, verdict};
-use crate::clock::now_millis;
 use crate::error::{Code, Error, Result};
 use crate::ledger::{AuditRecord, Ledger, PipelineRecord};
 use crate::mark::{Mark, Marks};
@@ -221,6 +220,8 @@ impl Shared {
                 tables.push(schema.name.to_string());
             }
         }
+        let detail = serde_json::json!({ "sink": port.name, "targets": targets, "tables": tables });
+        self.ledger.audit(&AuditRecord::now("syncline", "restore", &self.spec.name, &detail)).await?;
         self.want_swept(tables, std::slice::from_ref(&port.name), below).await
     }
 
@@ -267,15 +268,7 @@ pub(crate) async fn written_before(
             "the ledger does not know targets that were written before: all is read again"
         );
         let detail = serde_json::json!({ "epoch": epoch, "targets": found });
-        ledger
-            .audit(&AuditRecord {
-                at: now_millis(),
-                actor: "syncline".to_owned(),
-                action: "new epoch".to_owned(),
-                pipeline: pipeline.to_owned(),
-                detail: detail.to_string(),
-            })
-            .await?;
+        ledger.audit(&AuditRecord::now("syncline", "new epoch", pipeline, &detail)).await?;
         ledger.set_epoch(pipeline, epoch).await?;
         record.epoch = epoch;
     }

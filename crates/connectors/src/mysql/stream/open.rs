@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use mysql_common::crypto::rsa::{GetRandom, Rng};
 use syncline_engine::change::Captured;
-use syncline_engine::clock::now_millis;
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::ledger::{AuditRecord, TableState};
 use syncline_engine::position::StoredPosition;
@@ -144,13 +143,8 @@ async fn begin_epoch(context: &Context, epoch: u16, identity: &Identity) -> Resu
         return Err(Error::new(Code::MysqlIdentity, "there were too many failovers: no epoch is left"));
     }
     tracing::warn!(pipeline = context.pipeline, epoch, "another server goes on: {identity}");
-    let record = AuditRecord {
-        at: now_millis(),
-        actor: "syncline".to_owned(),
-        action: "new epoch".to_owned(),
-        pipeline: context.pipeline.clone(),
-        detail: serde_json::json!({ "epoch": epoch, "server": identity.to_string() }).to_string(),
-    };
+    let detail = serde_json::json!({ "epoch": epoch, "server": identity.to_string() });
+    let record = AuditRecord::now("syncline", "new epoch", &context.pipeline, &detail);
     context.ledger.audit(&record).await?;
     context.ledger.set_property(&context.pipeline, EPOCH, &epoch_text(epoch, identity)).await?;
     context.ledger.set_epoch(&context.pipeline, epoch).await
