@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
 mod anew;
+mod audit;
 mod control;
 mod dead_letters;
 mod exits;

@@ -13,7 +13,7 @@ use syncline_engine::ledger::{DeadLetterFilter, Ledger};
 use syncline_engine::pipeline::{self, PipelineHandle, RedriveReport};
 use syncline_engine::route::PipelineSpec;
 
-use super::preflight;
+use super::{preflight, revision};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::serve::audit;
@@ -155,6 +155,7 @@ async fn with_pipelines<F: Future<Output = Result<(), Failure>>>(
     let mut signals = Signals::listen()?;
     let parts = assemble::parts(config, specs, ledger, &phases::from_environment()?)?;
     preflight::preflight(config, &parts).await?;
+    revision::note(config, specs, &**ledger, LOCAL).await?;
     for spec in specs {
         audit(&**ledger, LOCAL, action, &spec.name, detail).await?;
     }

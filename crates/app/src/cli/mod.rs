@@ -12,6 +12,7 @@ mod lint;
 pub mod names;
 mod preflight;
 mod progress;
+mod revision;
 mod run;
 mod search;
 pub mod status;

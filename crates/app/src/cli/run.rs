@@ -8,7 +8,8 @@ use syncline_engine::error::Error;
 use syncline_engine::ledger::TableState;
 use syncline_engine::pipeline::{Ended, PipelineHandle};
 
-use super::{names, preflight, progress};
+use super::alone::LOCAL;
+use super::{names, preflight, progress, revision};
 use crate::arguments::RunArgs;
 use crate::exit::{Exit, Failure, exit_of};
 use crate::signals::{Signals, Stop};
@@ -26,6 +27,7 @@ pub async fn run(args: RunArgs) -> Result<Exit, Failure> {
         found = preflight::preflight(&config, &parts) => found?,
         stop = signals.next() => return Ok(clean(stop)),
     }
+    revision::note(&config, &specs, &*ledger, LOCAL).await?;
     let handles = assemble::start(parts).await?;
     let server = doors.open(handles.clone(), ledger);
     let shown = tokio::spawn(progress::show(handles.clone()));
