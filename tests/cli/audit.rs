@@ -39,6 +39,9 @@ fn what_is_done_is_listed_and_proven_beside_a_run_and_without_one() {
     running.signal("TERM").ends(0);
     stage.run(&["pause", "shop.yaml"]).ends(0);
     stage.run(&["resume", "shop.yaml"]).ends(0);
+    for dry in ["redrive", "discard"] {
+        stage.run(&["dlq", dry, "shop.yaml", "--dry-run"]).ends(0);
+    }
     let expected =
         ["local config", "local pause", "local resume", "local backfill", "local pause", "local resume"];
     assert_eq!(done(&stage), expected);

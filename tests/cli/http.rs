@@ -146,7 +146,11 @@ fn tokens_and_scopes() {
     let audit = stage.run(&["audit", "list", "shop.yaml", "--json"]).ends(0).lines();
     let who: Vec<_> = audit.iter().map(|e| (e["actor"].as_str(), e["action"].as_str())).collect();
     let expected = [("local", "config"), ("operator", "pause"), ("local", "resume")];
-    assert_eq!(who, expected.map(|(actor, action)| (Some(actor), Some(action))), "who was refused did nothing");
+    assert_eq!(
+        who,
+        expected.map(|(actor, action)| (Some(actor), Some(action))),
+        "who was refused did nothing"
+    );
     std::fs::write(stage.path("tokens"), "").unwrap();
     assert_eq!(get(address, "/v1/pipelines", &with("look")).0, 401, "a token that was taken out is refused");
 }

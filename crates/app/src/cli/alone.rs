@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use serde_json::json;
 use syncline_api as api;
 use syncline_connectors::registry;
 use syncline_engine::error::Error;
@@ -54,7 +55,7 @@ pub async fn backfill(
     };
     // One for all of it: tasks of the first try may hold it for a moment longer.
     let ledger = registry::ledger(&config.data)?;
-    let ended = with_pipelines(config, specs, &ledger, "backfill", request, work).await;
+    let ended = with_pipelines(config, specs, &ledger, Some(("backfill", json!(request))), work).await;
     match broken.into_inner() {
         broken if broken.is_empty() => ended,
         broken => {
@@ -116,7 +117,7 @@ async fn anew(
         };
         handles.iter().try_for_each(|handle| tell(&done(handle), json))
     };
-    with_pipelines(config, &begun, ledger, "backfill", &serde_json::json!({ "anew": true }), work).await
+    with_pipelines(config, &begun, ledger, Some(("backfill", json!({ "anew": true }))), work).await
 }
 
 /// Tries dead letters again.
@@ -140,23 +141,23 @@ pub async fn redrive(
         tell(shape::redrive(sum, action.dry_run))
     };
     let ledger = registry::ledger(&config.data)?;
-    with_pipelines(config, specs, &ledger, "redrive", action, work).await
+    let entry = (!action.dry_run).then(|| ("redrive", json!(action)));
+    with_pipelines(config, specs, &ledger, entry, work).await
 }
 
-/// Starts the pipelines, has the work done, stops them.
+/// Starts the pipelines, has the work done, stops them. `entry`: what the audit says of it; `None` if nothing is changed.
 async fn with_pipelines<F: Future<Output = Result<(), Failure>>>(
     config: &Config,
     specs: &[PipelineSpec],
     ledger: &Arc<dyn Ledger>,
-    action: &str,
-    detail: &impl serde::Serialize,
+    entry: Option<(&str, serde_json::Value)>,
     work: impl FnOnce(Vec<PipelineHandle>) -> F,
 ) -> Result<Exit, Failure> {
     let mut signals = Signals::listen()?;
     let parts = assemble::parts(config, specs, ledger, &phases::from_environment()?)?;
     preflight::preflight(config, &parts).await?;
     revision::note(config, specs, &**ledger, LOCAL).await?;
-    for spec in specs {
+    for (spec, (action, detail)) in specs.iter().filter_map(|spec| Some((spec, entry.as_ref()?))) {
         audit(&**ledger, LOCAL, action, &spec.name, detail).await?;
     }
     let handles = assemble::start(parts).await?;
