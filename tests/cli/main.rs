@@ -15,4 +15,5 @@ mod receiver;
 mod run;
 mod stage;
 mod tap;
+mod verify;
 mod webhook;

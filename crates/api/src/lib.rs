@@ -2,6 +2,7 @@
 //! How the numbers come about is the engine's; how they travel is the app's. Fields may be added, never renamed.
 
 mod audit;
+mod consistency;
 mod dead_letters;
 mod error;
 mod health;
@@ -9,6 +10,7 @@ mod pipelines;
 mod status;
 
 pub use audit::*;
+pub use consistency::*;
 pub use dead_letters::*;
 pub use error::*;
 pub use health::*;

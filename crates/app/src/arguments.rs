@@ -47,6 +47,10 @@ pub enum Command {
     Resume(ControlArgs),
     /// Reads tables again into the live targets.
     Backfill(BackfillArgs),
+    /// Compares what the targets hold with what the source's rows should have become; changes nothing.
+    Verify(VerifyArgs),
+    /// Compares, and says what it would put right; does it with `--yes`.
+    Repair(RepairArgs),
     /// Dead letters: changes that a sink refused for good.
     #[command(subcommand)]
     Dlq(DlqCommand),
@@ -175,6 +179,42 @@ pub struct BackfillArgs {
     /// JSON lines.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The configuration.
+    pub file: PathBuf,
+    /// Only these tables (`database.table`, or patterns).
+    #[arg(long = "table", value_name = "TABLE")]
+    pub tables: Vec<String>,
+    /// Only these pipelines; all of the file if absent.
+    #[arg(long = "pipeline", value_name = "NAME")]
+    pub pipelines: Vec<String>,
+    /// Only these targets (connection names).
+    #[arg(long = "target", value_name = "CONNECTION")]
+    pub targets: Vec<String>,
+    /// Reads at most so many rows a second of each side.
+    #[arg(long, value_name = "N")]
+    pub rows_per_second: Option<u64>,
+    /// Names at most so many rows per target; all are counted.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub limit: u64,
+    /// One JSON object per pipeline.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RepairArgs {
+    #[command(flatten)]
+    pub verify: VerifyArgs,
+    /// Puts it right.
+    #[arg(long)]
+    pub yes: bool,
+    /// Puts at most so many documents of a pipeline right.
+    #[arg(long, value_name = "N", default_value_t = crate::serve::MOST_REPAIRS)]
+    pub max_repairs: u64,
 }
 
 #[derive(Debug, Subcommand)]

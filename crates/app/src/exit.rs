@@ -17,6 +17,8 @@ pub enum Exit {
     Usage = 2,
     /// `lint` or `check` found errors.
     Findings = 3,
+    /// Targets differ from their source.
+    Drift = 4,
     /// Some of it was done, some not.
     Partly = 5,
     /// The configuration, or what it points at, cannot work.

@@ -9,6 +9,7 @@ use syncline_engine::ledger::{
     AuditRecord, Counts, DeadLetter, DeadLetterFilter, PipelineRecord, ROUTER, TableState,
 };
 use syncline_engine::pipeline::{BackfillStatus, PipelineStatus, RedriveReport, SinkStatus, TableStatus};
+use syncline_engine::verify::{Drift, TargetReport, Verified, VerifyProgress, VerifyReport};
 
 /// A running pipeline.
 pub fn pipeline(status: PipelineStatus) -> api::PipelineStatus {
@@ -22,8 +23,8 @@ pub fn pipeline(status: PipelineStatus) -> api::PipelineStatus {
         tables: status.tables.into_iter().map(table).collect(),
         sinks: status.sinks.into_iter().map(sink).collect(),
         dead_letters: status.dead_letters,
-        verified_at: None,
-        drift: None,
+        verified_at: status.verified.map(|verified| moment(verified.at)),
+        drift: status.verified.map(|verified| verified.drift),
         backfill: status.backfill.into_iter().map(backfill).collect(),
         error: status.error.as_ref().map(error_body),
     }
@@ -90,7 +91,12 @@ fn backfill(status: BackfillStatus) -> api::BackfillStatus {
 }
 
 /// A pipeline that does not run, as the ledger knows it. Counters were committed with the checkpoint: nothing is in flight.
-pub fn stopped(name: &str, record: &PipelineRecord, dead_letters: u64) -> api::PipelineStatus {
+pub fn stopped(
+    name: &str,
+    record: &PipelineRecord,
+    dead_letters: u64,
+    verified: Option<Verified>,
+) -> api::PipelineStatus {
     let lowest = record.checkpoints.values().min_by_key(|p| p.version);
     api::PipelineStatus {
         name: name.to_owned(),
@@ -102,8 +108,8 @@ pub fn stopped(name: &str, record: &PipelineRecord, dead_letters: u64) -> api::P
         tables: recorded_tables(record),
         sinks: recorded_sinks(record),
         dead_letters,
-        verified_at: None,
-        drift: None,
+        verified_at: verified.map(|verified| moment(verified.at)),
+        drift: verified.map(|verified| verified.drift),
         backfill: Vec::new(),
         error: None,
     }
@@ -227,6 +233,51 @@ pub fn redrive(report: RedriveReport, dry_run: bool) -> api::RedriveReport {
         superseded: report.superseded,
         failed: failed.collect(),
         dry_run,
+    }
+}
+
+/// What a comparison found.
+pub fn comparison(report: &VerifyReport) -> api::ComparisonReport {
+    api::ComparisonReport {
+        pipeline: report.pipeline.clone(),
+        drift: report.drift(),
+        repaired: report.drift() - report.open(),
+        tables: report.targets.iter().map(compared).collect(),
+        seconds: report.seconds,
+    }
+}
+
+fn compared(target: &TargetReport) -> api::ComparedTarget {
+    let row = |drift: &Drift| api::ComparedRow {
+        key: serde_json::from_str(&drift.key).unwrap_or_default(),
+        kind: drift.kind.name().to_owned(),
+        fields: drift.fields.clone(),
+        name: drift.address.target.to_string(),
+        id: drift.address.id.to_string(),
+        version: drift.version.to_string(),
+    };
+    api::ComparedTarget {
+        table: target.table.clone(),
+        target: target.target.clone(),
+        compared: target.compared,
+        missing: target.missing,
+        different: target.different,
+        extra: target.extra,
+        unsettled: target.unsettled,
+        repaired: target.repaired,
+        rows: target.rows.iter().map(row).collect(),
+        truncated: target.truncated(),
+    }
+}
+
+/// How far a comparison has come.
+pub fn progress(progress: &VerifyProgress) -> api::ComparisonProgress {
+    api::ComparisonProgress {
+        table: progress.table.clone(),
+        rows: progress.rows,
+        estimate: progress.estimate,
+        documents: progress.documents,
+        suspects: progress.suspects,
     }
 }
 

@@ -14,7 +14,7 @@ use syncline_engine::route::{
 };
 use syncline_engine::row::{RowFormat, RowImage, RowVisitor};
 use syncline_engine::schema::{Column, ColumnKind, TableSchema};
-use syncline_engine::sink::{Address, Body, Counted, Delivery, Held, Sink};
+use syncline_engine::sink::{Address, Body, Counted, Delivery, Held, Look, Sink};
 use syncline_engine::version::Version;
 use tokio::sync::mpsc;
 
@@ -82,7 +82,7 @@ pub fn scope(target: TargetSpec) -> Scope {
 /// The pages that a sink tells of a scope, none of them too large.
 pub async fn scanned(sink: &dyn Sink, scope: &Scope, below: Version) -> Result<Vec<Vec<Held>>, Error> {
     let (pages, mut taken) = mpsc::channel::<Vec<Held>>(1);
-    let scan = async move { sink.scan(scope, below, &pages).await };
+    let scan = async move { sink.scan(scope, Look::Below(below), &pages).await };
     let take = async {
         let mut all = Vec::new();
         while let Some(page) = taken.recv().await {
@@ -114,9 +114,42 @@ pub async fn take_one_page(sink: &dyn Sink, scope: &Scope, below: Version) {
         assert!(page.is_some_and(|page| !page.is_empty()));
         drop(taken);
     };
-    let both = async { tokio::join!(sink.scan(scope, below, &pages), take).0 };
+    let both = async { tokio::join!(sink.scan(scope, Look::Below(below), &pages), take).0 };
     let ended = tokio::time::timeout(std::time::Duration::from_secs(30), both).await;
     ended.expect("the scan ends").unwrap();
+}
+
+/// `target|id|version|document` of all that is told with documents, in order and each once.
+pub async fn told_whole(sink: &dyn Sink, scope: &Scope) -> Vec<String> {
+    let (pages, mut taken) = mpsc::channel::<Vec<Held>>(100);
+    sink.scan(scope, Look::Documents, &pages).await.unwrap();
+    drop(pages);
+    let mut words = Vec::new();
+    while let Some(page) = taken.recv().await {
+        words.extend(page.iter().map(word));
+    }
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// The same of what is at these addresses; `-` where nothing is.
+pub async fn read_whole(sink: &dyn Sink, plan: &TargetPlan, addresses: &[Address]) -> Vec<String> {
+    let found = sink.read(plan, addresses).await.unwrap();
+    found.iter().map(|held| held.as_ref().map_or("-".to_owned(), word)).collect()
+}
+
+fn word(held: &Held) -> String {
+    let document = held.document.as_ref().map_or("?".into(), |document| String::from_utf8_lossy(document));
+    format!("{}|{}|{}|{document}", held.address.target, held.address.id, held.version.get())
+}
+
+/// Our document at an address.
+pub async fn stored(sink: &dyn Sink, plan: &TargetPlan, address: &Address) -> Option<Bytes> {
+    let found = sink.read(plan, std::slice::from_ref(address)).await.unwrap();
+    assert_eq!(found.len(), 1);
+    let ours = found.into_iter().flatten().find(|held| held.version > Version::ZERO);
+    ours.and_then(|held| held.document)
 }
 
 /// `{json}` at the address.

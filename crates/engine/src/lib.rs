@@ -19,4 +19,5 @@ pub mod shown;
 pub mod sink;
 pub mod source;
 pub mod value;
+pub mod verify;
 pub mod version;

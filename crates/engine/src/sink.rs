@@ -97,6 +97,32 @@ pub struct Held {
     pub address: Address,
     /// As of when; zero where the target does not tell, for example because somebody else wrote it.
     pub version: Version,
+    /// The canonical document, if it was asked for; `None` also where what is there cannot be read as one.
+    pub document: Option<Bytes>,
+}
+
+/// What a scan is to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Ids and versions of our own documents that are older than this.
+    Below(Version),
+    /// Everything at the scope's addresses, whoever wrote it, with documents.
+    Documents,
+}
+
+impl Look {
+    /// Whether a document of this version is told.
+    pub fn tells(self, version: Version) -> bool {
+        match self {
+            Look::Below(below) => version < below,
+            Look::Documents => true,
+        }
+    }
+
+    /// Whether documents are asked for.
+    pub fn documents(self) -> bool {
+        self == Look::Documents
+    }
 }
 
 /// How the engine feeds a sink.
@@ -157,12 +183,18 @@ pub trait Sink: Send + Sync {
     /// Makes everything that was answered `Applied` durable and releases what is held; called at a clean stop.
     async fn close(&self) -> Result<()>;
 
-    /// Hands over, page by page and in any order, every document that the target holds for the scope's target and below
-    /// a version; some that [`Scope::holds`] denies or that are newer may be among them, and one may come twice. What is
-    /// written or deleted meanwhile may be missing. Tombstones are not documents. Stops early, without an error, when
+    /// Hands over, page by page and in any order, what the target holds for the scope's target; some that [`Scope::holds`]
+    /// denies or that was not asked for may be among it, and one may come twice. What is written or deleted meanwhile may be
+    /// missing. Tombstones are not documents. Stops early, without an error, when
     /// nobody takes pages any more. Targets that keep lines hold nothing that is read back this way.
-    async fn scan(&self, scope: &Scope, below: Version, pages: &mpsc::Sender<Vec<Held>>) -> Result<()>;
+    async fn scan(&self, scope: &Scope, look: Look, pages: &mpsc::Sender<Vec<Held>>) -> Result<()>;
 
-    /// The stored canonical document at an address, or `None`. For `get`, redrive tests and verify.
-    async fn read(&self, plan: &TargetPlan, address: &Address) -> Result<Option<Bytes>>;
+    /// Takes away what stands at these addresses, each only if its version is still the one that is told, so that an older
+    /// version of ours is taken there from then on: somebody wrote with a version that the source has not reached. Answers
+    /// what was taken away, in their order. Leaves nothing behind that refuses.
+    async fn displace(&self, plan: &TargetPlan, held: &[Held]) -> Result<Vec<bool>>;
+
+    /// What is at these addresses, in their order, with documents: as of now, including what was acknowledged right before.
+    /// `None` where nothing is.
+    async fn read(&self, plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Held>>>;
 }

@@ -13,11 +13,13 @@ use syncline_engine::error::Error;
 use syncline_engine::ledger::{DeadLetterFilter, Ledger};
 use syncline_engine::pipeline::{self, PipelineHandle, RedriveReport};
 use syncline_engine::route::PipelineSpec;
+use syncline_engine::verify::VerifyProgress;
+use tokio::sync::watch;
 
 use super::{preflight, revision};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
-use crate::serve::audit;
+use crate::serve::{self, audit};
 use crate::signals::{Signals, Stop};
 use crate::{assemble, out, phases, shape};
 
@@ -143,6 +145,30 @@ pub async fn redrive(
     let ledger = registry::ledger(&config.data)?;
     let entry = (!action.dry_run).then(|| ("redrive", json!(action)));
     with_pipelines(config, specs, &ledger, entry, work).await
+}
+
+/// Compares, once every sink holds everything up to the source's present position.
+pub async fn verify(
+    config: &Config,
+    specs: &[PipelineSpec],
+    asked: &api::ComparisonRequest,
+    progress: &watch::Sender<VerifyProgress>,
+) -> Result<Result<Vec<api::ComparisonReport>, Exit>, Failure> {
+    let found = RefCell::new(None);
+    let keep = &found;
+    let work = |handles: Vec<PipelineHandle>| async move {
+        let wanted = serve::comparison(asked, serve::comparison_folder(&config.data), LOCAL);
+        for handle in &handles {
+            handle.until_current().await?;
+        }
+        let reports = serve::compare(&handles, &wanted, progress).await?;
+        keep.replace(Some(reports.iter().map(shape::comparison).collect()));
+        Ok(())
+    };
+    let ledger = registry::ledger(&config.data)?;
+    let action = if asked.apply { "repair run" } else { "verify" };
+    let exit = with_pipelines(config, specs, &ledger, Some((action, json!(asked))), work).await?;
+    Ok(found.into_inner().ok_or(exit))
 }
 
 /// Starts the pipelines, has the work done, stops them. `entry`: what the audit says of it; `None` if nothing is changed.

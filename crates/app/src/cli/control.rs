@@ -69,25 +69,27 @@ pub async fn backfill(args: BackfillArgs) -> Result<Exit, Failure> {
     let request = api::BackfillRequest { tables: args.tables, sinks: args.targets, cancel: args.cancel };
     match Process::find(&config.data).await? {
         Some(process) => {
-            for spec in takers(&specs, &request) {
+            for spec in takers(&specs, &request.tables, &request.sinks) {
                 let path = format!("/v1/pipelines/{}/backfill", spec.name);
                 tell(&process.post(&path, &request).await?, args.json)?;
             }
             Ok(Exit::Ok)
         }
         None if request.cancel => cancel_stopped(&config, &specs, args.json).await,
-        None => alone::backfill(&config, &takers(&specs, &request), &request, args.json).await,
+        None => {
+            alone::backfill(&config, &takers(&specs, &request.tables, &request.sinks), &request, args.json)
+                .await
+        }
     }
 }
 
 /// Pipelines that have such tables and targets.
-fn takers(specs: &[PipelineSpec], request: &api::BackfillRequest) -> Vec<PipelineSpec> {
-    let has_table = |spec: &PipelineSpec| {
-        request.tables.is_empty() || request.tables.iter().any(|t| names::captures(spec, t))
-    };
+pub fn takers(specs: &[PipelineSpec], tables: &[String], sinks: &[String]) -> Vec<PipelineSpec> {
+    let has_table =
+        |spec: &PipelineSpec| tables.is_empty() || tables.iter().any(|t| names::captures(spec, t));
     let has_sink = |spec: &PipelineSpec| {
         let mut targets = spec.routes.iter().flat_map(|r| &r.targets);
-        request.sinks.is_empty() || targets.any(|t| request.sinks.contains(&t.connection))
+        sinks.is_empty() || targets.any(|t| sinks.contains(&t.connection))
     };
     specs.iter().filter(|s| has_table(s) && has_sink(s)).cloned().collect()
 }

@@ -91,7 +91,10 @@ impl<'a> Asked<'a> {
                 continue;
             }
             let Some(sink) = sinks.get(connection) else { continue };
-            if let Some(document) = sink.read(&delivery.plan, &delivery.address).await? {
+            let held = sink.read(&delivery.plan, std::slice::from_ref(&delivery.address)).await?;
+            // What stands there without a version is not ours.
+            let ours = held.into_iter().flatten().find(|held| held.version > Version::ZERO);
+            if let Some(document) = ours.and_then(|held| held.document) {
                 return Ok(Some(document));
             }
         }

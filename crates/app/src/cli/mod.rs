@@ -16,6 +16,7 @@ mod revision;
 mod run;
 mod search;
 pub mod status;
+mod verify;
 
 use crate::arguments::{CheckpointCommand, Command, LedgerCommand};
 use crate::exit::{Exit, Failure};
@@ -32,6 +33,8 @@ pub async fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Pause(args) => control::pause(args).await,
         Command::Resume(args) => control::resume(args).await,
         Command::Backfill(args) => control::backfill(args).await,
+        Command::Verify(args) => verify::verify(args).await,
+        Command::Repair(args) => verify::repair(args).await,
         Command::Dlq(command) => dead_letters::dlq(command).await,
         Command::Ledger(LedgerCommand::Backup { file, dest }) => book::backup(&file, &dest).await,
         Command::Checkpoint(CheckpointCommand::Get { file, json }) => book::checkpoint(&file, json).await,

@@ -8,6 +8,7 @@ use syncline_api as api;
 use syncline_connectors::registry;
 use syncline_engine::error::Error;
 use syncline_engine::ledger::DeadLetterFilter;
+use syncline_engine::verify::Verified;
 
 use super::names;
 use crate::arguments::StatusArgs;
@@ -47,14 +48,16 @@ async fn from_ledger(config: &Config, data: &Path) -> Result<api::Status, Error>
     let ledger = registry::ledger_shared(data)?;
     let mut pipelines = Vec::new();
     for spec in &config.pipelines {
-        let (record, letters) = match &ledger {
+        let (record, letters, verified) = match &ledger {
             None => Default::default(),
             Some(ledger) => {
                 let filter = DeadLetterFilter { pipeline: Some(spec.name.clone()), ..Default::default() };
-                (ledger.pipeline(&spec.name).await?, ledger.dead_letters(&filter).await?.len() as u64)
+                let letters = ledger.dead_letters(&filter).await?.len() as u64;
+                let verified = Verified::of(&**ledger, &spec.name).await?;
+                (ledger.pipeline(&spec.name).await?, letters, verified)
             }
         };
-        pipelines.push(shape::stopped(&spec.name, &record, letters));
+        pipelines.push(shape::stopped(&spec.name, &record, letters, verified));
     }
     Ok(api::Status { pipelines })
 }

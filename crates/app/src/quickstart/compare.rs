@@ -38,8 +38,8 @@ pub async fn documents(config: &Config, shop: &Path) -> Result<u64> {
             plans.find(|plan| plan.spec.connection == "cache").ok_or_else(|| missing(table))?;
         for (id, wanted) in rows {
             let address = Address { target: "".into(), id: format!("{prefix}:{id}").into() };
-            let stored = cache.read(plan, &address).await?;
-            let stored: Option<Value> = stored.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            let held = cache.read(plan, std::slice::from_ref(&address)).await?.into_iter().next().flatten();
+            let stored: Option<Value> = held.and_then(|held| serde_json::from_slice(&held.document?).ok());
             if stored != wanted {
                 let message = format!("{prefix}:{id} is {stored:?} in the cache, not {wanted:?}");
                 return Err(Error::new(Code::Internal, message));

@@ -2,6 +2,7 @@
 //! folder that only the same user can open, so that the other commands reach the process. Pipeline rules stay in the engine.
 
 mod access;
+mod consistency;
 mod dead_letters;
 mod idempotency;
 mod listen;
@@ -13,6 +14,7 @@ mod request;
 mod router;
 pub mod socket;
 
+pub use consistency::{MOST_REPAIRS, compare, folder as comparison_folder, wanted as comparison};
 pub use dead_letters::{discarded, listed};
 pub use pipelines::audit;
 
@@ -27,6 +29,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::access::Door;
+use self::consistency::Runs;
 use crate::config::Config;
 
 /// What the handlers share.
@@ -35,6 +38,8 @@ pub struct Shared {
     pub pipelines: Vec<PipelineHandle>,
     /// Their book.
     pub ledger: Arc<dyn Ledger>,
+    /// Comparisons that were asked for.
+    pub runs: Runs,
 }
 
 impl Shared {
@@ -50,6 +55,7 @@ impl Shared {
 
 /// Addresses that are taken, but not answered yet: a bad address is found before anything runs.
 pub struct Doors {
+    runs: Runs,
     http: Option<(TcpListener, Door)>,
     socket: UnixListener,
     socket_path: PathBuf,
@@ -74,7 +80,7 @@ pub async fn bind(config: &Config) -> Result<Doors> {
         }
     };
     let socket = socket::bind(&config.data)?;
-    Ok(Doors { http, socket, socket_path: socket::path(&config.data) })
+    Ok(Doors { runs: Runs::new(&config.data), http, socket, socket_path: socket::path(&config.data) })
 }
 
 /// The interface while it answers.
@@ -87,7 +93,7 @@ pub struct Server {
 impl Doors {
     /// Begins to answer.
     pub fn open(self, pipelines: Vec<PipelineHandle>, ledger: Arc<dyn Ledger>) -> Server {
-        let shared = Arc::new(Shared { pipelines, ledger });
+        let shared = Arc::new(Shared { pipelines, ledger, runs: self.runs });
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Vec::new();
         let local = router::router(Arc::clone(&shared), Door::Socket);

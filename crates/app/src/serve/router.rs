@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use super::access::{Door, Scope, require, same_machine};
 use super::idempotency::{Answers, once};
 use super::problem::Refusal;
-use super::{Shared, dead_letters, metrics, pipelines, probes, request};
+use super::{Shared, consistency, dead_letters, metrics, pipelines, probes, request};
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -41,6 +41,7 @@ fn reading() -> Routes {
         .routes(routes!(pipelines::list))
         .routes(routes!(pipelines::one))
         .routes(routes!(dead_letters::list))
+        .routes(routes!(consistency::one))
 }
 
 fn operating() -> Routes {
@@ -50,6 +51,8 @@ fn operating() -> Routes {
         .routes(routes!(pipelines::backfill))
         .routes(routes!(dead_letters::redrive))
         .routes(routes!(dead_letters::discard))
+        .routes(routes!(consistency::begin))
+        .routes(routes!(consistency::repair))
 }
 
 /// The router of one door.

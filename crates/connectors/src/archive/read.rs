@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::route::TargetPlan;
-use syncline_engine::sink::Address;
+use syncline_engine::sink::{Address, Held};
 use syncline_engine::version::Version;
 
 use super::manifest::{File, Manifest, hex};
@@ -39,7 +39,7 @@ struct Line<'a> {
 type Newest = Option<(Version, Option<Bytes>)>;
 
 /// The document after the newest change of the key that the address names.
-pub async fn document(store: Arc<dyn Store>, plan: &TargetPlan, address: &Address) -> Result<Option<Bytes>> {
+pub async fn document(store: Arc<dyn Store>, plan: &TargetPlan, address: &Address) -> Result<Option<Held>> {
     if plan.spec.id.as_ref().is_some_and(|id| id != "{key}") {
         let what = format!("{}: an archive is searched by key, its target has an `id:`", plan.label);
         return Err(Error::new(Code::RouteTemplate, what));
@@ -51,7 +51,11 @@ pub async fn document(store: Arc<dyn Store>, plan: &TargetPlan, address: &Addres
         let manifest = Manifest::decode(&text)?;
         let files = manifest.files.into_iter().filter(|file| file.folder() == &*address.target);
         match search(&*store, files, table, &address.id).await {
-            Ok(newest) => return Ok(newest.and_then(|(_, document)| document)),
+            Ok(newest) => {
+                let held =
+                    |document, version| Held { address: address.clone(), version, document: Some(document) };
+                return Ok(newest.and_then(|(version, document)| Some(held(document?, version))));
+            }
             Err(error) => last = Some(error),
         }
     }

@@ -13,7 +13,7 @@ use syncline_engine::mark::Marks;
 use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
 use syncline_engine::shown::Shown;
-use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Outcome, Sink};
+use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Look, Outcome, Sink};
 use syncline_engine::version::Version;
 use tokio::sync::{Mutex, mpsc};
 
@@ -166,12 +166,21 @@ impl Sink for ArchiveSink {
     }
 
     /// An archive keeps lines.
-    async fn scan(&self, _scope: &Scope, _below: Version, _pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
+    async fn scan(&self, _scope: &Scope, _look: Look, _pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
         Ok(())
     }
 
-    async fn read(&self, plan: &TargetPlan, address: &Address) -> Result<Option<Bytes>> {
-        read::document(self.store.clone(), plan, address).await
+    /// Lines are never taken away.
+    async fn displace(&self, _plan: &TargetPlan, held: &[Held]) -> Result<Vec<bool>> {
+        Ok(vec![false; held.len()])
+    }
+
+    async fn read(&self, plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Held>>> {
+        let mut found = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            found.push(read::document(self.store.clone(), plan, address).await?);
+        }
+        Ok(found)
     }
 }
 

@@ -9,8 +9,7 @@ use bytes::Bytes;
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
-use syncline_engine::sink::{Address, Delivery, Feeding, Held, Outcome, Sink};
-use syncline_engine::version::Version;
+use syncline_engine::sink::{Address, Delivery, Feeding, Held, Look, Outcome, Sink};
 use tokio::sync::mpsc;
 
 use super::{FEEDING, line};
@@ -83,12 +82,16 @@ impl Sink for StdoutSink {
     }
 
     /// What was printed is gone.
-    async fn scan(&self, _scope: &Scope, _below: Version, _pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
+    async fn scan(&self, _scope: &Scope, _look: Look, _pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
         Ok(())
     }
 
-    async fn read(&self, _plan: &TargetPlan, _address: &Address) -> Result<Option<Bytes>> {
-        Ok(None)
+    async fn displace(&self, _plan: &TargetPlan, held: &[Held]) -> Result<Vec<bool>> {
+        Ok(vec![false; held.len()])
+    }
+
+    async fn read(&self, _plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Held>>> {
+        Ok(vec![None; addresses.len()])
     }
 }
 

@@ -4,11 +4,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use redis::Cmd;
+use bytes::Bytes;
+use redis::{Cmd, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use syncline_engine::error::{Code, Error, Result};
-use syncline_engine::sink::{Body, Delivery};
+use syncline_engine::sink::{Address, Body, Delivery, Held};
 use syncline_engine::version::Version;
 
 use super::scripts::Scripts;
@@ -139,6 +140,51 @@ pub fn version_of_text(stored: &[u8]) -> Option<Version> {
 pub fn version_of_field(stored: &[u8]) -> Option<Version> {
     let text = std::str::from_utf8(stored).ok().filter(|text| text.len() == DIGITS)?;
     Version::parse(text)
+}
+
+/// What is stored at a key.
+pub struct Stored {
+    /// Zero if it is not ours.
+    version: Version,
+    /// `None` if it cannot be read as a document.
+    document: Option<Vec<u8>>,
+}
+
+impl Stored {
+    /// A value of a type that documents never have.
+    pub fn strange() -> Stored {
+        Stored { version: Version::ZERO, document: None }
+    }
+
+    /// The same, at its address.
+    pub fn at(self, address: &Address) -> Held {
+        Held { address: address.clone(), version: self.version, document: self.document.map(Bytes::from) }
+    }
+}
+
+/// What a GET or HGETALL tells; `None` if there is nothing.
+pub fn stored(answer: Value) -> Option<Stored> {
+    match answer {
+        Value::BulkString(text) => Some(match document_of_text(&text) {
+            // Digits beyond all versions stand above them, as the scripts compare.
+            Some(document) => {
+                let version = version_of_text(&text).unwrap_or(Version::MAX);
+                Stored { version, document: Some(document) }
+            }
+            None => Stored { document: Some(text), ..Stored::strange() },
+        }),
+        Value::Array(_) | Value::Map(_) => {
+            let fields: Vec<(String, String)> = redis::from_redis_value(answer).unwrap_or_default();
+            if fields.is_empty() {
+                return None;
+            }
+            let version = fields.iter().find(|(field, _)| field == VERSION);
+            let version = version.and_then(|(_, digits)| version_of_field(digits.as_bytes()));
+            let version = version.unwrap_or(Version::ZERO);
+            Some(Stored { version, document: document_of_hash(fields) })
+        }
+        _ => None,
+    }
 }
 
 /// The canonical document of a stored JSON text; `None` if it is not ours.

@@ -1,16 +1,52 @@
-//! Reads a stored document back, whichever of the two forms it has.
-//! For looking at single documents; nothing of the write path comes by here.
+//! Reads what is stored at some keys, whichever of the two forms it has.
+//! For looking at single documents and comparing; nothing of the write path comes by here.
 
-use bytes::Bytes;
+use std::collections::HashMap;
+
+use futures_util::future::try_join_all;
 use redis::Value;
 use syncline_engine::error::{Code, Error, Result};
+use syncline_engine::sink::{Address, Held};
 
-use super::encode;
+use super::config::Host;
+use super::encode::{self, Stored};
 use super::failure::{self, Refusal};
 use super::fleet::Fleet;
 
-/// The canonical document at a key; `None` if there is none, or one that is not ours.
-pub async fn document(fleet: &Fleet, key: &str) -> Result<Option<Bytes>> {
+/// What is at these keys, in their order; all masters are asked at once.
+pub async fn documents(fleet: &Fleet, addresses: &[Address]) -> Result<Vec<Option<Held>>> {
+    let mut by_host: HashMap<&Host, Vec<usize>> = HashMap::new();
+    for (place, address) in addresses.iter().enumerate() {
+        by_host.entry(fleet.owner(&address.id)?).or_default().push(place);
+    }
+    let asked = by_host.iter().map(async |(host, places)| {
+        let keys: Vec<&str> = places.iter().map(|place| &*addresses[*place].id).collect();
+        Ok::<_, Error>((places, texts(fleet, host, &keys).await?))
+    });
+    let mut found = vec![None; addresses.len()];
+    for (places, texts) in try_join_all(asked).await? {
+        for (place, text) in places.iter().zip(texts) {
+            let address = &addresses[*place];
+            let stored = match text {
+                Value::ServerError(_) => one(fleet, &address.id).await?,
+                text => encode::stored(text),
+            };
+            found[*place] = stored.map(|stored| stored.at(address));
+        }
+    }
+    Ok(found)
+}
+
+async fn texts(fleet: &Fleet, host: &Host, keys: &[&str]) -> Result<Vec<Value>> {
+    let mut link = fleet.connection(host).await?.link;
+    let mut pipeline = redis::Pipeline::with_capacity(keys.len());
+    keys.iter().for_each(|key| _ = pipeline.cmd("GET").arg(*key));
+    let answers = link.send_packed_commands(&pipeline, 0, pipeline.len()).await;
+    answers.map_err(|error| failure::of_connection(&error, host))
+}
+
+/// A key that is no text, or whose slot has moved.
+async fn one(fleet: &Fleet, key: &str) -> Result<Option<Stored>> {
     let mut host = fleet.owner(key)?.clone();
     let mut asking = false;
     // A moved slot names its new place; one that is moving sends us there once.
@@ -28,7 +64,10 @@ pub async fn document(fleet: &Fleet, key: &str) -> Result<Option<Bytes>> {
         let [text, hash] =
             [step - 1, 2 * step - 1].map(|index| answers.get(index).cloned().unwrap_or(Value::Nil));
         match refusal(&text) {
-            None | Some(Refusal::Never(_)) => return Ok(either(text, hash).map(Bytes::from)),
+            None => return Ok(encode::stored(text)),
+            // One of the two fits the type of the value; neither does if it is another one.
+            Some(Refusal::Never(_)) if refusal(&hash).is_some() => return Ok(Some(Stored::strange())),
+            Some(Refusal::Never(_)) => return Ok(encode::stored(hash)),
             Some(Refusal::Ask(there, _)) => (host, asking) = (there, true),
             Some(Refusal::Moved(error)) => return Err(error),
             Some(other) => return Err(failure::of_refusal(other)),
@@ -40,15 +79,6 @@ pub async fn document(fleet: &Fleet, key: &str) -> Result<Option<Bytes>> {
 fn refusal(answer: &Value) -> Option<Refusal> {
     match answer {
         Value::ServerError(error) => Some(failure::of_reply(error)),
-        _ => None,
-    }
-}
-
-/// One of the two fits the type of the value, the other is a WRONGTYPE; both are if it is neither.
-fn either(text: Value, hash: Value) -> Option<Vec<u8>> {
-    match text {
-        Value::BulkString(text) => encode::document_of_text(&text),
-        Value::ServerError(_) => encode::document_of_hash(redis::from_redis_value(hash).ok()?),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, Value};
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::route::Scope;
-use syncline_engine::sink::{Address, Held};
+use syncline_engine::sink::{Address, Held, Look};
 use syncline_engine::version::Version;
 use tokio::sync::mpsc;
 
@@ -25,7 +25,7 @@ const PAGE: usize = 1000;
 pub struct Walk<'a> {
     pub fleet: &'a Fleet,
     pub scope: &'a Scope,
-    pub below: Version,
+    pub look: Look,
     pub pages: &'a mpsc::Sender<Vec<Held>>,
 }
 
@@ -97,12 +97,16 @@ impl Walk<'_> {
         let mut left: Vec<&Address> = addresses.iter().collect();
         for form in forms {
             let mut others = Vec::new();
-            let answers = form.read(link, host, &left).await?;
+            let answers = form.read(link, host, &left, self.look.documents()).await?;
             for (address, answer) in left.into_iter().zip(answers) {
                 match answer {
-                    Value::BulkString(bytes) => {
-                        let version = form.version(&bytes).filter(|version| *version < self.below);
-                        held.extend(version.map(|version| Held { address: address.clone(), version }));
+                    Value::BulkString(bytes) if !self.look.documents() => {
+                        let version = form.version(&bytes).filter(|version| self.look.tells(*version));
+                        let address = address.clone();
+                        held.extend(version.map(|version| Held { address, version, document: None }));
+                    }
+                    answer @ (Value::BulkString(_) | Value::Array(_) | Value::Map(_)) => {
+                        held.extend(encode::stored(answer).map(|stored| stored.at(address)));
                     }
                     Value::ServerError(error) => match failure::of_reply(&error) {
                         // Of another type.
@@ -119,6 +123,10 @@ impl Walk<'_> {
                 break;
             }
         }
+        if self.look.documents() {
+            // Neither text nor hash: somebody else's, in a document's place.
+            held.extend(left.into_iter().map(|address| encode::Stored::strange().at(address)));
+        }
         Ok(held)
     }
 }
@@ -129,10 +137,13 @@ impl Form {
         link: &mut MultiplexedConnection,
         host: &Host,
         addresses: &[&Address],
+        documents: bool,
     ) -> Result<Vec<Value>> {
         let mut pipeline = Pipeline::with_capacity(addresses.len());
         for address in addresses {
             match self {
+                Form::Text if documents => pipeline.cmd("GET").arg(&*address.id),
+                Form::Hash if documents => pipeline.cmd("HGETALL").arg(&*address.id),
                 Form::Text => pipeline.cmd("GETRANGE").arg(&*address.id).arg(0).arg(encode::VERSION_END),
                 Form::Hash => pipeline.cmd("HGET").arg(&*address.id).arg(encode::VERSION),
             };

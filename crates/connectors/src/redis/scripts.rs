@@ -10,6 +10,7 @@ const TEXT: &str = include_str!("lua/text.lua");
 const HASH: &str = include_str!("lua/hash.lua");
 const DELETE: &str = include_str!("lua/delete.lua");
 const INVALIDATE: &str = include_str!("lua/invalidate.lua");
+const DISPLACE: &str = include_str!("lua/displace.lua");
 const MARK: &str = include_str!("lua/mark.lua");
 
 /// All scripts, with the hashes by which a server knows them.
@@ -22,6 +23,8 @@ pub struct Scripts {
     pub delete: Script,
     /// The same, for a document that is not ours.
     pub invalidate: Script,
+    /// Keys document, tombstone; argument version. Without the gate.
+    pub displace: Script,
     /// Key mark; arguments version, known count, token.
     pub mark: Script,
 }
@@ -34,6 +37,7 @@ impl Default for Scripts {
             hash: script(&[PRELUDE, GATE, LIFE, HASH]),
             delete: script(&[PRELUDE, GATE, DELETE]),
             invalidate: script(&[PRELUDE, INVALIDATE, DELETE]),
+            displace: script(&[PRELUDE, DISPLACE]),
             mark: script(&[PRELUDE, MARK]),
         }
     }
@@ -41,7 +45,7 @@ impl Default for Scripts {
 
 impl Scripts {
     /// Each of them, to load them.
-    pub fn all(&self) -> [&Script; 5] {
-        [&self.text, &self.hash, &self.delete, &self.invalidate, &self.mark]
+    pub fn all(&self) -> [&Script; 6] {
+        [&self.text, &self.hash, &self.delete, &self.invalidate, &self.displace, &self.mark]
     }
 }

@@ -6,15 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::future::join_all;
 use syncline_engine::error::{Code, Error, Kind, Result};
 use syncline_engine::mark::Marks;
 use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
 use syncline_engine::shown::Shown;
-use syncline_engine::sink::{Address, Delivery, Feeding, Held, Outcome, Sink};
-use syncline_engine::version::Version;
+use syncline_engine::sink::{Address, Delivery, Feeding, Held, Look, Outcome, Sink};
 use tokio::sync::{Mutex, mpsc};
 
 use super::check;
@@ -24,6 +22,7 @@ use super::marks;
 use super::round::{Reply, Share};
 use super::scan::Walk;
 use super::scripts::Scripts;
+use super::{failure, slots};
 
 const LANES: usize = 4;
 const ITEMS: usize = 500;
@@ -275,13 +274,13 @@ impl Sink for RedisSink {
         Ok(())
     }
 
-    async fn scan(&self, scope: &Scope, below: Version, pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
+    async fn scan(&self, scope: &Scope, look: Look, pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
         if scope.plan.spec.invalidate {
             return Ok(()); // the documents there are not ours
         }
         let fleet = self.fleet().await.map_err(|error| self.told(error))?;
         let walked = Box::pin(async {
-            Walk { fleet: &fleet, scope, below, pages }.run().await?;
+            Walk { fleet: &fleet, scope, look, pages }.run().await?;
             if pages.is_closed() { Ok(()) } else { self.must_be_current(&fleet).await }
         });
         let walked = walked.await;
@@ -291,12 +290,30 @@ impl Sink for RedisSink {
         walked.map_err(|error| self.told(error))
     }
 
-    async fn read(&self, plan: &TargetPlan, address: &Address) -> Result<Option<Bytes>> {
+    async fn displace(&self, plan: &TargetPlan, held: &[Held]) -> Result<Vec<bool>> {
         if plan.spec.invalidate {
-            return Ok(None); // the documents there are not ours
+            return Ok(vec![false; held.len()]); // the documents there are not ours
         }
         let fleet = self.fleet().await.map_err(|error| self.told(error))?;
-        let found = super::read::document(&fleet, &address.id).await;
+        let mut displaced = Vec::with_capacity(held.len());
+        for held in held {
+            let (key, digits) = (&*held.address.id, held.version.to_string());
+            let host = fleet.owner(key)?.clone();
+            let mut link = fleet.connection(&host).await?.link;
+            let mut call = self.scripts.displace.prepare_invoke();
+            let called = call.key(key).key(slots::tombstone(key)).arg(digits).invoke_async(&mut link).await;
+            let done: i64 = called.map_err(|error| failure::of_connection(&error, &host))?;
+            displaced.push(done == 1);
+        }
+        Ok(displaced)
+    }
+
+    async fn read(&self, plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Held>>> {
+        if plan.spec.invalidate {
+            return Ok(vec![None; addresses.len()]); // the documents there are not ours
+        }
+        let fleet = self.fleet().await.map_err(|error| self.told(error))?;
+        let found = super::read::documents(&fleet, addresses).await;
         if found.is_err() {
             self.forget(&fleet).await;
         }

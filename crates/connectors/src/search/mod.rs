@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod config;
 mod deletes;
+mod displace;
 mod encode;
 mod index;
 mod mapping;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use syncline_engine::error::{Code, Error, Result};
+use syncline_engine::version::Version;
 
 use super::client::{Client, Payload};
 use super::names::{in_path, pattern_in_path};
@@ -26,39 +27,51 @@ struct Doc {
     error: Option<serde_json::Value>,
 }
 
-/// The document with this id as it was written, whether or not it can be searched yet.
+/// Version and document.
+type Stored = (Version, Option<Bytes>);
+
+/// What is at these ids as it was written, in their order, whether or not it can be searched yet.
 ///
 /// By `_mget`, because ids such as `..` do not survive in a URL's path; without a filter, because that would print
 /// numbers anew.
-pub(super) async fn document(client: &Client, target: &str, id: &str) -> Result<Option<Bytes>> {
-    let doc = get(client, target, json!({"_id": id})).await?;
-    Ok(doc.and_then(|doc| doc.source).map(|source| Bytes::from(String::from(Box::<str>::from(source)))))
+pub(super) async fn documents(client: &Client, target: &str, ids: &[&str]) -> Result<Vec<Option<Stored>>> {
+    let docs = ids.iter().map(|id| json!({"_id": id})).collect();
+    let mut found = get(client, target, docs).await?;
+    found.resize_with(ids.len(), || None);
+    let stored = |doc: Doc| {
+        let version = doc.version?;
+        let document = doc.source.map(|source| Bytes::from(String::from(Box::<str>::from(source))));
+        Some((Version::from_raw(version).unwrap_or(Version::MAX), document))
+    };
+    Ok(found.into_iter().map(|doc| doc.and_then(stored)).collect())
 }
 
 /// The version of the document with this id; `None` if it does not exist or was deleted.
 pub(super) async fn version(client: &Client, target: &str, id: &str) -> Result<Option<u64>> {
-    Ok(get(client, target, json!({"_id": id, "_source": false})).await?.and_then(|doc| doc.version))
+    let found = get(client, target, vec![json!({"_id": id, "_source": false})]).await?;
+    Ok(found.into_iter().next().flatten().and_then(|doc| doc.version))
 }
 
-async fn get(client: &Client, target: &str, doc: serde_json::Value) -> Result<Option<Doc>> {
+/// One answer a document, or none at all if there is no such index.
+async fn get(client: &Client, target: &str, docs: Vec<serde_json::Value>) -> Result<Vec<Option<Doc>>> {
     let path = format!("/{}/_mget", in_path(target));
-    let reply = client.send(Method::POST, &path, Payload::Json(json!({"docs": [doc]}).to_string())).await?;
+    let reply = client.send(Method::POST, &path, Payload::Json(json!({"docs": docs}).to_string())).await?;
     let what = || format!("{}: a document of {target} cannot be read", client.name());
     if reply.status != 200 {
         let failure = Failure::of(&reply);
         return match failure.class() {
-            Class::NoIndex => Ok(None),
+            Class::NoIndex => Ok(Vec::new()),
             _ => Err(failure.error(what(), Code::SearchQuery)),
         };
     }
     let many: Many =
         serde_json::from_slice(&reply.body).map_err(|e| Error::new(Code::Interrupted, what()).cause(e))?;
-    let Some(doc) = many.docs.into_iter().next() else { return Ok(None) };
-    match doc.error {
+    let one = |doc: Doc| match &doc.error {
         Some(error) if error.get("type").is_some_and(|t| t == "index_not_found_exception") => Ok(None),
         Some(error) => Err(Error::new(Code::Interrupted, what()).cause(error)),
         None => Ok(Some(doc)),
-    }
+    };
+    many.docs.into_iter().map(one).collect()
 }
 
 /// The best `size` documents for a query in the servers' own query string syntax. `index` may hold wildcards.

@@ -1,15 +1,17 @@
 //! Walking what the indices of a target hold: the aliases that a scope's names stand for, each read to its end by a
-//! scroll. Only ids and versions are read, and nothing is written.
+//! scroll. Nothing is written.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use reqwest::Method;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::route::Scope;
-use syncline_engine::sink::{Address, Held};
+use syncline_engine::sink::{Address, Held, Look};
 use syncline_engine::version::Version;
 use tokio::sync::mpsc;
 
@@ -17,13 +19,15 @@ use super::client::{Client, Payload, Reply};
 use super::names::{in_path, pattern_in_path, valid_index_name};
 use super::reply::{Class, Failure};
 
-/// Documents of one page.
+/// Ids of one page.
 const PAGE: usize = 1000;
+/// Documents of one page: each may be large.
+const DOCUMENTS: usize = 500;
 /// How long the server keeps its place while nobody takes pages, and after a process that was killed.
 const KEEP: &str = "10m";
-/// What is read of an answer.
+/// What is read of an answer of ids. Documents are not filtered: that would print their numbers anew.
 const FILTER: &str =
-    "filter_path=_scroll_id,timed_out,_shards.failed,hits.hits._index,hits.hits._id,hits.hits._version";
+    "&filter_path=_scroll_id,timed_out,_shards.failed,hits.hits._index,hits.hits._id,hits.hits._version";
 /// Digits behind the alias in an index's name, as rollovers make them too.
 const DIGITS: usize = 6;
 
@@ -34,7 +38,7 @@ struct Walk<'a> {
     target: Arc<str>,
     /// The index behind it that takes writes.
     index: String,
-    below: Version,
+    look: Look,
     pages: &'a mpsc::Sender<Vec<Held>>,
 }
 
@@ -42,7 +46,7 @@ struct Walk<'a> {
 pub(super) async fn scan(
     client: &Client,
     scope: &Scope,
-    below: Version,
+    look: Look,
     pages: &mpsc::Sender<Vec<Held>>,
 ) -> Result<()> {
     // What is no name of an index holds nothing, and in a path it could mean something else (`-a*`, `_all`).
@@ -52,7 +56,7 @@ pub(super) async fn scan(
         if pages.is_closed() {
             break;
         }
-        Walk { client, target: target.into(), index, below, pages }.run().await?;
+        Walk { client, target: target.into(), index, look, pages }.run().await?;
     }
     Ok(())
 }
@@ -133,6 +137,8 @@ struct Hit {
     id: String,
     #[serde(rename = "_version")]
     version: Option<u64>,
+    #[serde(rename = "_source")]
+    source: Option<Box<RawValue>>,
 }
 
 impl Walk<'_> {
@@ -168,10 +174,12 @@ impl Walk<'_> {
     }
 
     async fn walk(&self, scroll: &mut Option<String>) -> Result<()> {
-        let search = json!({"size": PAGE, "sort": ["_doc"], "_source": false, "version": true});
+        let documents = self.look.documents();
+        let (size, filter) = if documents { (DOCUMENTS, "") } else { (PAGE, FILTER) };
+        let search = json!({"size": size, "sort": ["_doc"], "_source": documents, "version": true});
         // Without this a shard that is away would count as an empty one.
         let whole = "allow_partial_search_results=false";
-        let path = format!("/{}/_search?scroll={KEEP}&{whole}&{FILTER}", in_path(&self.target));
+        let path = format!("/{}/_search?scroll={KEEP}&{whole}{filter}", in_path(&self.target));
         let mut reply = self.client.send(Method::POST, &path, Payload::Json(search.to_string())).await?;
         loop {
             if reply.status != 200 {
@@ -188,7 +196,7 @@ impl Walk<'_> {
                 return Ok(());
             }
             let next = json!({"scroll": KEEP, "scroll_id": place});
-            let path = format!("/_search/scroll?{FILTER}");
+            let path = format!("/_search/scroll?{}", filter.trim_start_matches('&'));
             reply = self.client.send(Method::POST, &path, Payload::Json(next.to_string())).await?;
         }
     }
@@ -198,7 +206,9 @@ impl Walk<'_> {
         let held = |hit: Hit| {
             let version = hit.version.and_then(Version::from_raw).unwrap_or(Version::ZERO);
             let address = Address { target: self.target.clone(), id: hit.id.into() };
-            (hit.index == self.index && version < self.below).then_some(Held { address, version })
+            let document = hit.source.map(|source| Bytes::from(String::from(Box::<str>::from(source))));
+            let told = hit.index == self.index && self.look.tells(version);
+            told.then_some(Held { address, version, document })
         };
         let page: Vec<Held> = hits.into_iter().filter_map(held).collect();
         if page.is_empty() { !self.pages.is_closed() } else { self.pages.send(page).await.is_ok() }

@@ -1,16 +1,15 @@
 //! The sink: screens deliveries, makes sure of their indices, sends them as bulks, answers one outcome each.
 //! How each of these is done stands in the file named after it; retries and backoff are the engine's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use syncline_engine::error::{Code, Error, Kind, Result};
 use syncline_engine::mark::Marks;
 use syncline_engine::route::{PipelineSpec, Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
-use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Outcome, Sink};
+use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Look, Outcome, Sink};
 use syncline_engine::version::Version;
 use tokio::sync::mpsc;
 
@@ -24,12 +23,15 @@ use super::names::{in_path, valid_index_name};
 use super::pace::Pace;
 use super::query;
 use super::server::{DEFAULT_MAX_REQUEST, Server};
-use super::{check, marks, names, scan};
+use super::{check, displace, marks, names, scan};
 use crate::connection::ConnectionSpec;
 use crate::registry::Hit;
 
 /// Names of one refresh at the end, so that its path stays short.
 const REFRESHED_AT_ONCE: usize = 20;
+
+/// Documents of one request.
+const READ_AT_ONCE: usize = 500;
 
 /// One search connection of one pipeline.
 pub struct SearchSink {
@@ -277,14 +279,34 @@ impl Sink for SearchSink {
         Ok(())
     }
 
-    async fn scan(&self, scope: &Scope, below: Version, pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
-        scan::scan(&self.client, scope, below, pages).await
+    async fn scan(&self, scope: &Scope, look: Look, pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
+        scan::scan(&self.client, scope, look, pages).await
     }
 
-    async fn read(&self, _plan: &TargetPlan, address: &Address) -> Result<Option<Bytes>> {
-        if address.id.is_empty() || names::valid_index_name(&address.target).is_err() {
-            return Ok(None);
+    async fn displace(&self, plan: &TargetPlan, held: &[Held]) -> Result<Vec<bool>> {
+        displace::displace(&self.client, plan, held).await
+    }
+
+    async fn read(&self, _plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Held>>> {
+        let mut found = vec![None; addresses.len()];
+        let mut by_target: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (place, address) in addresses.iter().enumerate().filter(|(_, address)| !address.id.is_empty()) {
+            by_target.entry(&address.target).or_default().push(place);
         }
-        query::document(&self.client, &address.target, &address.id).await
+        for (target, places) in by_target {
+            if names::valid_index_name(target).is_err() {
+                continue;
+            }
+            for some in places.chunks(READ_AT_ONCE) {
+                let ids: Vec<&str> = some.iter().map(|place| &*addresses[*place].id).collect();
+                let stored = query::documents(&self.client, target, &ids).await?;
+                for (place, stored) in some.iter().zip(stored) {
+                    let held =
+                        |(version, document)| Held { address: addresses[*place].clone(), version, document };
+                    found[*place] = stored.map(held);
+                }
+            }
+        }
+        Ok(found)
     }
 }

@@ -5,14 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use syncline_engine::clock::now_millis;
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
-use syncline_engine::sink::{Address, Delivery, Feeding, Held, Outcome, Sink};
-use syncline_engine::version::Version;
+use syncline_engine::sink::{Address, Delivery, Feeding, Held, Look, Outcome, Sink};
 use tokio::sync::mpsc;
 
 use super::answer::Meaning;
@@ -168,13 +166,17 @@ impl Sink for WebhookSink {
     }
 
     /// Messages are gone once they are sent.
-    async fn scan(&self, _scope: &Scope, _below: Version, _pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
+    async fn scan(&self, _scope: &Scope, _look: Look, _pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
         Ok(())
     }
 
     /// What a receiver made of its webhooks cannot be asked.
-    async fn read(&self, _plan: &TargetPlan, _address: &Address) -> Result<Option<Bytes>> {
-        Ok(None)
+    async fn displace(&self, _plan: &TargetPlan, held: &[Held]) -> Result<Vec<bool>> {
+        Ok(vec![false; held.len()])
+    }
+
+    async fn read(&self, _plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Held>>> {
+        Ok(vec![None; addresses.len()])
     }
 }
 

@@ -146,22 +146,38 @@ impl Sink for FlakySink {
     async fn scan(
         &self,
         _scope: &Scope,
-        below: Version,
+        look: sink::Look,
         pages: &mpsc::Sender<Vec<sink::Held>>,
     ) -> Result<()> {
         let store = self.store.lock().unwrap().documents.clone();
-        let held = store.iter().filter(|(_, (version, text))| text.is_some() && *version < below);
-        let held = held.map(|(id, (version, _))| sink::Held {
+        let held = store.iter().filter(|(_, (version, text))| text.is_some() && look.tells(*version));
+        let held = held.map(|(id, (version, text))| sink::Held {
             address: Address { target: "items".into(), id: id.as_str().into() },
             version: *version,
+            document: text.clone().map(Bytes::from),
         });
         let _gone = pages.send(held.collect()).await;
         Ok(())
     }
 
-    async fn read(&self, _: &TargetPlan, address: &Address) -> Result<Option<Bytes>> {
+    async fn displace(&self, _: &TargetPlan, held: &[sink::Held]) -> Result<Vec<bool>> {
+        let mut store = self.store.lock().unwrap();
+        let mut take = |held: &sink::Held| {
+            let there =
+                store.documents.get(&*held.address.id).is_some_and(|(version, _)| *version == held.version);
+            there && store.documents.remove(&*held.address.id).is_some()
+        };
+        Ok(held.iter().map(&mut take).collect())
+    }
+
+    async fn read(&self, _: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<sink::Held>>> {
         let store = self.store.lock().unwrap();
-        Ok(store.documents.get(&*address.id).and_then(|(_, text)| text.clone()).map(Bytes::from))
+        let held = |address: &Address| {
+            let (version, text) = store.documents.get(&*address.id)?;
+            let document = Some(Bytes::from(text.clone()?));
+            Some(sink::Held { address: address.clone(), version: *version, document })
+        };
+        Ok(addresses.iter().map(held).collect())
     }
 }
 

@@ -11,7 +11,7 @@ use syncline_connectors::registry;
 use syncline_engine::ledger::TableState;
 use syncline_engine::pipeline::{BackfillRequest, Phases, PipelineHandle, PipelineParts, spawn};
 use syncline_engine::route::{RouteTable, Scope, TargetKind, TargetSpec};
-use syncline_engine::sink::{Address, Sink};
+use syncline_engine::sink::{Address, Look, Sink};
 use syncline_engine::version::Version;
 use tokio::sync::mpsc;
 
@@ -93,14 +93,15 @@ impl Mirror {
             if name == LAKE {
                 for id in IDS.map(|id| id.to_string()) {
                     let address = Address { target: format!("{table}/{id}").into(), id: id.as_str().into() };
-                    found.extend(sink.read(plan, &address).await.unwrap().map(|_| id));
+                    let held = sink.read(plan, &[address]).await.unwrap();
+                    found.extend(held[0].is_some().then_some(id));
                 }
                 assert_eq!(found, keys, "{flavour}: {full} at {name}");
                 continue;
             }
             let scope = Scope::new(plan, &full).unwrap();
             let (pages, mut held) = mpsc::channel(100);
-            sink.scan(&scope, Version::MAX, &pages).await.unwrap();
+            sink.scan(&scope, Look::Below(Version::MAX), &pages).await.unwrap();
             drop(pages);
             while let Some(page) = held.recv().await {
                 let own = page.into_iter().filter(|held| scope.holds(&held.address));

@@ -170,6 +170,9 @@ codes! {
     WebhookFailed = 2404, Retry, "the receiver fails", "see the receiver's log; it is tried again";
     WebhookPlain = 2405, Warning, "webhooks travel without TLS", "write https:// in the connection";
     WebhookUnsigned = 2406, Warning, "webhooks are not signed", "give the connection `secret_file:`";
+    // 25xx: verify and repair
+    VerifyStopped = 2501, Command, "the comparison cannot be made", "see the message";
+    VerifyFolder = 2502, Command, "the comparison has no room on the disk", "free space in the folder named by `data:`";
 }
 
 impl Code {

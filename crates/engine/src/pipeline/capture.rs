@@ -9,7 +9,7 @@ use super::Shared;
 use super::control::Control;
 use super::dispatch::Work;
 use super::phase::Phase;
-use super::sweep::Doomed;
+use super::sweep::{Deletes, Doomed};
 use super::ticket::Ticket;
 use super::tracker::ExpectedChunk;
 use super::window::{KeyHasher, Touched, Windows};
@@ -30,6 +30,8 @@ pub(crate) enum Request {
     Close { window: u64 },
     /// Documents to delete: handed to the dispatcher, behind what was captured so far.
     Sweep(Doomed),
+    /// Documents to delete at one sink, counted on the ticket.
+    Erase { doomed: Deletes, sink: usize, ticket: Arc<Ticket> },
     /// The same for a line that says that a table was emptied; it is all of its chunk.
     Emptied { line: CaptureBatch, chunk: Arc<ExpectedChunk> },
 }
@@ -38,6 +40,8 @@ pub(crate) enum Request {
 pub(crate) enum Purpose {
     /// A backfill chunk, for these sinks.
     Chunk { key: ChunkKey, sinks: Arc<Vec<usize>> },
+    /// Rows whose documents were found to be wrong, for the sink that they were found in.
+    Repair { sink: usize, ticket: Arc<Ticket> },
     /// A dead letter; `gone` is what to deliver if the row is no longer at the source.
     Redrive { sink: usize, ticket: Arc<Ticket>, gone: Option<Box<Change>> },
 }
@@ -186,6 +190,10 @@ impl Capture {
             }
             Request::Close { window } => drop(self.windows.close(window)),
             Request::Sweep(doomed) => return Ok(self.sweep(doomed).await),
+            Request::Erase { doomed: Deletes { batch, target, held }, sink, ticket } => {
+                let erase = |batch| Work::Erase { doomed: Deletes { batch, target, held }, sink, ticket };
+                return Ok(self.send_batch(batch, erase).await);
+            }
             Request::Emptied { line, chunk } => {
                 return Ok(self.send_batch(line, |batch| Work::Chunk { batch, chunk, last: true }).await);
             }
@@ -201,8 +209,10 @@ impl Capture {
 
     /// The memory is taken here: whoever held some and waited for capture could wait for ever.
     async fn sweep(&self, doomed: Doomed) -> bool {
-        let Doomed { batch, .. } = doomed;
-        self.send_batch(batch, |batch| Work::Sweep(Doomed { batch, ..doomed })).await
+        let Doomed { sink, chunk, last, deletes: Deletes { batch, target, held } } = doomed;
+        let sweep =
+            |batch| Work::Sweep(Doomed { sink, chunk, last, deletes: Deletes { batch, target, held } });
+        self.send_batch(batch, sweep).await
     }
 
     /// Not before the stream is where every sink was when the process ended: a row that it touches in a window is dropped
@@ -249,6 +259,10 @@ impl Capture {
         let count = changes.len() as u64;
         let alive = match purpose {
             Purpose::Chunk { key, sinks } => self.send_chunk(changes, key, sinks, position).await,
+            Purpose::Repair { sink, ticket } => {
+                let batch = read_batch(changes, position);
+                self.send_batch(batch, |batch| Work::Repair { batch, sink, ticket }).await
+            }
             Purpose::Redrive { sink, ticket, gone } => {
                 if changes.is_empty() && touched.is_empty() {
                     changes.extend(gone.map(|gone| Change { version, before_version: version, ..*gone }));

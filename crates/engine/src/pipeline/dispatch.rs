@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::Shared;
 use super::port::Feed;
 use super::settle::count_filtered;
-use super::sweep::Doomed;
+use super::sweep::{Deletes, Doomed};
 use super::ticket::{Tallies, Ticket, Unit};
 use super::tracker::ExpectedChunk;
 use super::verdict::{Verdict, verdict};
@@ -27,9 +27,16 @@ pub(crate) enum Work {
     Chunk { batch: CaptureBatch, chunk: Arc<ExpectedChunk>, last: bool },
     /// What a sweep deletes.
     Sweep(Doomed),
+    /// What a comparison found to be there though no row stands behind it.
+    Erase { doomed: Deletes, sink: usize, ticket: Arc<Ticket> },
+    /// Rows that a comparison found to be wrong in one sink, read again.
+    Repair { batch: CaptureBatch, sink: usize, ticket: Arc<Ticket> },
     /// A parked row, read again, for the sink that refused it; `Absent` at the address if the batch has no row.
     Redrive { batch: CaptureBatch, sink: usize, ticket: Arc<Ticket> },
 }
+
+/// By the index of the sink.
+type Tickets = Vec<Option<(Arc<Ticket>, Tallies)>>;
 
 /// Routes and hands out until capture is gone.
 pub(crate) struct Dispatcher {
@@ -75,6 +82,16 @@ impl Dispatcher {
                 self.sweep(doomed);
                 Ok(())
             }
+            Work::Erase { doomed, sink, ticket } => {
+                self.erase(doomed, sink, &ticket);
+                Ok(())
+            }
+            Work::Repair { batch, sink, ticket } => {
+                let mut tickets = self.no_tickets();
+                self.shared.tracker.push(sink, &ticket);
+                tickets[sink] = Some((ticket, Tallies::default()));
+                self.route_for(batch, false, tickets).await
+            }
             Work::Redrive { batch, sink, ticket } => self.redrive(batch, sink, ticket).await,
         }
     }
@@ -82,13 +99,18 @@ impl Dispatcher {
     fn sweep(&mut self, doomed: Doomed) {
         let (sink, chunk, last) = (doomed.sink, Arc::clone(&doomed.chunk), doomed.last);
         let ticket = Ticket::new(Unit::Chunk(chunk.key().clone()));
-        self.shared.tracker.push(sink, &ticket);
+        self.erase(doomed.deletes, sink, &ticket);
+        self.end_chunk(&chunk, last);
+    }
+
+    fn erase(&mut self, deletes: Deletes, sink: usize, ticket: &Arc<Ticket>) {
+        self.shared.tracker.push(sink, ticket);
         if let Some(feed) = &mut self.feeds[sink] {
-            doomed.deliveries().for_each(|delivery| feed.push(&ticket, delivery, None));
+            deletes.deliveries().for_each(|delivery| feed.push(ticket, delivery, None));
         }
         self.hand_out();
         ticket.close();
-        self.end_chunk(&chunk, last);
+        self.shared.commit_wanted.notify_one();
     }
 
     fn end_chunk(&self, chunk: &ExpectedChunk, last: bool) {
@@ -99,15 +121,23 @@ impl Dispatcher {
     }
 
     async fn route(&mut self, batch: CaptureBatch, unit: Unit, sinks: &[usize]) -> Result<()> {
-        let batch = Arc::new(batch);
-        let mut tickets: Vec<Option<(Arc<Ticket>, Tallies)>> = self.feeds.iter().map(|_| None).collect();
+        let mut tickets = self.no_tickets();
         for sink in sinks {
             let ticket = Ticket::new(unit.clone());
             self.shared.tracker.push(*sink, &ticket);
             tickets[*sink] = Some((ticket, Tallies::default()));
         }
         // What is read comes once; the stream comes again after a restart.
-        let again = matches!(unit, Unit::Stream { .. });
+        self.route_for(batch, matches!(unit, Unit::Stream { .. }), tickets).await
+    }
+
+    fn no_tickets(&self) -> Tickets {
+        self.feeds.iter().map(|_| None).collect()
+    }
+
+    /// For the sinks that have a ticket.
+    async fn route_for(&mut self, batch: CaptureBatch, again: bool, mut tickets: Tickets) -> Result<()> {
+        let batch = Arc::new(batch);
         for index in 0..batch.changes.len() {
             if let Err(error) = self.route_one(&batch, index as u32, again, &mut tickets) {
                 self.unroutable(&batch.changes[index].schema.name, error).await?;
@@ -143,7 +173,7 @@ impl Dispatcher {
         batch: &Arc<CaptureBatch>,
         index: u32,
         again: bool,
-        tickets: &mut [Option<(Arc<Ticket>, Tallies)>],
+        tickets: &mut Tickets,
     ) -> Result<()> {
         let change = &batch.changes[index as usize];
         let table = &change.schema.name;

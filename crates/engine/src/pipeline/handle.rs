@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::control::Wish;
 use super::phase::Phases;
 use super::port::Port;
@@ -13,6 +15,7 @@ use crate::ledger::{DeadLetterFilter, Ledger, TableState};
 use crate::route::{Pattern, PipelineSpec};
 use crate::sink::Sink;
 use crate::source::Source;
+use crate::verify::{self, VerifyProgress, VerifyReport, VerifyRequest};
 
 /// Everything a pipeline is made of.
 pub struct PipelineParts {
@@ -146,6 +149,15 @@ impl PipelineHandle {
     /// Forgets dead letters for good; they count as superseded from here on. Answers how many.
     pub async fn discard(&self, filter: &DeadLetterFilter) -> Result<u64> {
         redrive::discard(&self.shared, filter).await
+    }
+
+    /// Compares what the targets hold with what the source's rows should have become. Changes nothing.
+    pub async fn verify(
+        &self,
+        request: &VerifyRequest,
+        progress: &watch::Sender<VerifyProgress>,
+    ) -> Result<VerifyReport> {
+        verify::run(&self.shared, request, progress).await
     }
 
     /// Returns once backfill is done and every sink holds everything up to the source's position read after that.

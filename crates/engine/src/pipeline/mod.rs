@@ -40,8 +40,14 @@ mod verdict;
 mod window;
 
 pub use anew::begin_anew;
+pub(crate) use capture::{Accepted, Purpose, Request};
+pub(crate) use control::Wish;
 pub use handle::*;
 pub use phase::{Edge, Phase, Phases};
+pub(crate) use port::Port;
 pub(crate) use shared::Shared;
 pub use status::*;
 pub use supervisor::spawn;
+pub(crate) use sweep::Deletes;
+pub(crate) use ticket::{Ticket, Unit};
+pub(crate) use verdict::{Verdict, verdict};

@@ -58,7 +58,12 @@ impl ParkedLetters {
     pub fn below(&self, below: Version) -> Vec<Held> {
         let letters = self.lock();
         let old = letters.iter().filter(|(_, (_, version))| *version < below);
-        old.map(|(address, (_, version))| Held { address: address.clone(), version: *version }).collect()
+        old.map(|(address, (_, version))| Held {
+            address: address.clone(),
+            version: *version,
+            document: None,
+        })
+        .collect()
     }
 
     /// Forgets a letter that a person discarded.

@@ -62,7 +62,7 @@ impl Shared {
     }
 
     /// What is still to be read, as it is between two changes of the plans.
-    pub(super) async fn unfinished(&self) -> Result<Vec<BackfillTable>> {
+    pub(crate) async fn unfinished(&self) -> Result<Vec<BackfillTable>> {
         Ok(self.planning().await?.unfinished)
     }
 

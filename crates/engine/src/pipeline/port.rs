@@ -57,6 +57,7 @@ pub(crate) struct Port {
 
 /// The dispatcher's end of a port's queue. Its lanes end when it is dropped and they have done what waits.
 pub(crate) struct Feed {
+    shared: Arc<Shared>,
     health: Arc<Health>,
     queue: Arc<Queue>,
     gathered: Vec<Item>,
@@ -65,12 +66,14 @@ pub(crate) struct Feed {
 impl Feed {
     /// Nothing is gathered yet.
     pub fn new(port: &Port, queue: Arc<Queue>) -> Feed {
-        Feed { health: Arc::clone(&port.health), queue, gathered: Vec::new() }
+        let (shared, health) = (Arc::clone(&port.shared), Arc::clone(&port.health));
+        Feed { shared, health, queue, gathered: Vec::new() }
     }
 
     /// Gathers a delivery.
     pub fn push(&mut self, ticket: &Arc<Ticket>, delivery: Delivery, refused: Option<Error>) {
         ticket.expect(1);
+        self.shared.journals.note(&delivery, |schema| self.shared.routes.key_columns(schema));
         self.gathered.push(Item { delivery, ticket: Arc::clone(ticket), refused, place: None });
     }
 

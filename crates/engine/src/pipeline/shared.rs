@@ -21,6 +21,7 @@ use crate::ledger::{Ledger, TableRecord, TableState};
 use crate::position::Position;
 use crate::route::{PipelineSpec, RouteTable};
 use crate::source::Source;
+use crate::verify::{Journals, Verified};
 use crate::version::Version;
 
 /// Shared by all tasks of a pipeline and its handles.
@@ -36,6 +37,12 @@ pub(crate) struct Shared {
     pub backfill_wanted: Notify,
     pub planning: tokio::sync::Mutex<()>,
     pub phases: Phases,
+    /// What comparisons want to know of deliveries.
+    pub journals: Journals,
+    /// When all of it was last compared.
+    pub verified: watch::Sender<Option<Verified>>,
+    /// One comparison at a time.
+    pub verifying: tokio::sync::Mutex<()>,
     /// Index 0 is the router: it has no port.
     pub names: Vec<String>,
     /// Ports hold this; the handle and the supervisor hold the ports.
@@ -85,6 +92,7 @@ pub(crate) struct SharedParts {
     pub record: crate::ledger::PipelineRecord,
     pub written_before: BTreeSet<String>,
     pub requests: mpsc::Sender<Request>,
+    pub verified: Option<Verified>,
 }
 
 impl Shared {
@@ -104,6 +112,9 @@ impl Shared {
             ledger: parts.ledger,
             routes: parts.routes,
             phases: parts.phases,
+            journals: Journals::default(),
+            verified: watch::Sender::new(parts.verified),
+            verifying: tokio::sync::Mutex::default(),
             names: parts.names,
             ports: OnceLock::new(),
             wish: watch::Sender::new(wish),

@@ -41,6 +41,7 @@ pub(crate) fn take(shared: &Shared) -> PipelineStatus {
         sinks,
         dead_letters: dead.max(0) as u64,
         backfill: shared.backfills.look(),
+        verified: *shared.verified.borrow(),
         error: shared.halted().or_else(|| shared.source_trouble()),
     }
 }

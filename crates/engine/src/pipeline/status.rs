@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Error;
 use crate::ledger::{Counts, TableState};
+use crate::verify::Verified;
 
 /// See SURFACE `status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub struct PipelineStatus {
     pub sinks: Vec<SinkStatus>,
     pub dead_letters: u64,
     pub backfill: Vec<BackfillStatus>,
+    /// When all of it was last compared, and what that found.
+    pub verified: Option<Verified>,
     /// What keeps the pipeline from running.
     pub error: Option<Error>,
 }

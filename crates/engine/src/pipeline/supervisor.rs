@@ -28,6 +28,7 @@ use crate::mark::Marks;
 use crate::position::{Position, StoredPosition};
 use crate::route::RouteTable;
 use crate::sink::{Feeding, Sink};
+use crate::verify::Verified;
 
 /// Batches between capture and the dispatcher.
 const WORK: usize = 4;
@@ -45,6 +46,7 @@ pub async fn spawn(parts: PipelineParts) -> Result<PipelineHandle> {
     let mut written_before = recall::written_before(&spec.name, &sinks, &*ledger, &mut record).await?;
     written_before.extend(returned);
     let marks = record.marks.clone();
+    let verified = Verified::of(&*ledger, &spec.name).await?;
     let names: Vec<String> = std::iter::once(ROUTER.to_owned()).chain(sinks.keys().cloned()).collect();
     let routes = RouteTable::new(&spec, &names)?.folding_case(true);
     let (requests, asked) = mpsc::channel(64);
@@ -59,6 +61,7 @@ pub async fn spawn(parts: PipelineParts) -> Result<PipelineHandle> {
         record,
         written_before,
         requests,
+        verified,
     });
     let ports = open_ports(&shared, sinks, marks).await?;
     let ports: Arc<[Arc<Port>]> = ports.into();

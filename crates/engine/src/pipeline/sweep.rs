@@ -16,7 +16,7 @@ use crate::ledger::{BackfillTable, ChunkKey};
 use crate::position::Position;
 use crate::route::{Scope, TargetPlan};
 use crate::schema::TableSchema;
-use crate::sink::{Body, Counted, Delivery, Held};
+use crate::sink::{Body, Counted, Delivery, Held, Look};
 use crate::version::Version;
 
 /// The chunk of a run that its sweep's deletes belong to.
@@ -77,14 +77,31 @@ pub(crate) struct Doomed {
     pub sink: usize,
     pub chunk: Arc<ExpectedChunk>,
     pub last: bool,
+    pub deletes: Deletes,
+}
+
+/// Documents of one target that are to go.
+pub(crate) struct Deletes {
     pub target: Arc<TargetPlan>,
     pub held: Vec<Held>,
     /// One change without images stands for all of them: deliveries come from a change.
     pub batch: CaptureBatch,
 }
 
-impl Doomed {
-    /// The deletes.
+impl Deletes {
+    /// Deletes at a version: what is newer stays.
+    pub fn at(
+        version: Version,
+        schema: &Arc<TableSchema>,
+        target: &Arc<TargetPlan>,
+        held: Vec<Held>,
+    ) -> Deletes {
+        let batch = of_table(schema, Operation::Delete, version);
+        let batch = CaptureBatch { bytes: held.len() * DELETE, ..batch };
+        Deletes { target: Arc::clone(target), held, batch }
+    }
+
+    /// One delivery each.
     pub fn deliveries(self) -> impl Iterator<Item = Delivery> {
         let (target, batch) = (self.target, Arc::new(self.batch));
         self.held.into_iter().map(move |held| Delivery {
@@ -118,7 +135,7 @@ impl Sweep<'_> {
         let scan = async {
             // The sender goes with the scan, which ends the pages.
             let pages = pages;
-            self.port.sink.scan(&scope, self.below, &pages).await
+            self.port.sink.scan(&scope, Look::Below(self.below), &pages).await
         };
         let delete = async {
             // And the receiver with the deletes: a scan that nobody listens to ends.
@@ -157,15 +174,8 @@ impl Sweep<'_> {
         if doomed.is_empty() && !last {
             return Ok(());
         }
-        let deletes = of_table(&self.schema(), Operation::Delete, self.below.previous());
-        let doomed = Doomed {
-            sink: self.port.index,
-            chunk: Arc::clone(chunk),
-            last,
-            target: Arc::clone(target),
-            batch: CaptureBatch { bytes: doomed.len() * DELETE, ..deletes },
-            held: doomed,
-        };
+        let deletes = Deletes::at(self.below.previous(), &self.schema(), target, doomed);
+        let doomed = Doomed { sink: self.port.index, chunk: Arc::clone(chunk), last, deletes };
         self.shared.requests.send(Request::Sweep(doomed)).await.map_err(|_| stopping())
     }
 

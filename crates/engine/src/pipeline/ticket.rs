@@ -15,6 +15,8 @@ pub(crate) enum Unit {
     Chunk(ChunkKey),
     /// The dead letter of this id, tried again.
     Redrive(i64),
+    /// What a comparison found to be wrong.
+    Repair,
 }
 
 /// Shared by the deliveries of one batch at one sink.

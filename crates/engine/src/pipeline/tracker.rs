@@ -67,7 +67,7 @@ impl Tracker {
             Unit::Chunk(key) => {
                 track.chunks.entry(key.clone()).or_default().tickets.push(Arc::clone(ticket));
             }
-            Unit::Redrive(_) => track.redrives.push(Arc::clone(ticket)),
+            Unit::Redrive(_) | Unit::Repair => track.redrives.push(Arc::clone(ticket)),
         }
     }
 

@@ -30,6 +30,7 @@ mod scope;
 pub mod spec;
 pub mod template;
 mod transform;
+mod unrender;
 
 #[cfg(test)]
 mod convergence_tests;
@@ -55,6 +56,7 @@ pub use routed::{Deliveries, Routed};
 pub use router::{LetterTexts, NO_ROUTE, RouteTable};
 pub use scope::Scope;
 pub use spec::*;
+pub use unrender::key_in_address;
 
 /// A route's target as sinks see it.
 #[derive(Debug)]

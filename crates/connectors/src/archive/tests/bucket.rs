@@ -6,7 +6,7 @@ use syncline_engine::error::{Code, Kind};
 use syncline_engine::sink::Address;
 
 use super::*;
-use crate::testing::{server, unique};
+use crate::testing::{server, stored, unique};
 
 /// The endpoint's host and port.
 fn host() -> String {
@@ -44,7 +44,7 @@ fn objects(bucket: &str) -> Vec<String> {
 
 async fn document(sink: &ArchiveSink, path: &str, id: u64) -> Option<String> {
     let address = Address { target: path.into(), id: id.to_string().as_str().into() };
-    let found = sink.read(&path_plan(TEMPLATE), &address).await.unwrap();
+    let found = stored(sink, &path_plan(TEMPLATE), &address).await;
     found.map(|json| String::from_utf8(json.to_vec()).unwrap())
 }
 

@@ -7,6 +7,7 @@ use syncline_engine::sink::Address;
 
 use super::super::segment::{self, Lines};
 use super::*;
+use crate::testing::stored;
 
 fn lines(texts: &[&str], from: u64) -> Lines {
     let mut lines = Lines::default();
@@ -54,7 +55,7 @@ fn a_damaged_file_is_an_error() {
 
 async fn read(sink: &ArchiveSink, plan: &TargetPlan, path: &str, id: &str) -> Option<String> {
     let address = Address { target: path.into(), id: id.into() };
-    sink.read(plan, &address).await.unwrap().map(|json| String::from_utf8(json.to_vec()).unwrap())
+    stored(sink, plan, &address).await.map(|json| String::from_utf8(json.to_vec()).unwrap())
 }
 
 #[tokio::test]

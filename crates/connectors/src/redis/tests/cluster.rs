@@ -7,7 +7,7 @@ use syncline_engine::sink::{Delivery, Outcome, Sink};
 
 use super::super::slots;
 use super::*;
-use crate::testing::{absent, document, server, unique};
+use crate::testing::{absent, document, server, stored, unique};
 
 fn masters_of(url: &str) -> Vec<String> {
     let hosts = url.strip_prefix("redis-cluster://").unwrap();
@@ -109,7 +109,7 @@ async fn a_slot_that_moves_is_followed() {
     assert!(matches!(outcomes[20], Outcome::Applied));
     let address = |n| syncline_engine::sink::Address { target: "".into(), id: key(n).into() };
     for n in [0, 19] {
-        assert_eq!(sink.read(&plan, &address(n)).await.unwrap().unwrap().as_ref(), b"{\"v\":1}");
+        assert_eq!(stored(&sink, &plan, &address(n)).await.unwrap().as_ref(), b"{\"v\":1}");
     }
     for n in 10..20 {
         from.look::<String>(&["MIGRATE", "127.0.0.1", &to.port.to_string(), &key(n), "0", "5000"]);

@@ -10,11 +10,11 @@ use syncline_engine::sink::{Address, Delivery, Outcome, Sink};
 use syncline_engine::version::Version;
 
 use super::*;
-use crate::testing::{absent, document, server, unique};
+use crate::testing::{absent, document, server, stored, unique};
 
 async fn read(sink: &RedisSink, plan: &TargetPlan, key: &str) -> Option<String> {
     let address = Address { target: "".into(), id: key.into() };
-    sink.read(plan, &address).await.unwrap().map(|json| String::from_utf8(json.to_vec()).unwrap())
+    stored(sink, plan, &address).await.map(|json| String::from_utf8(json.to_vec()).unwrap())
 }
 
 #[tokio::test]

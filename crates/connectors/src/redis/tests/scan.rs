@@ -3,12 +3,14 @@
 
 use syncline_engine::error::{Code, Kind};
 use syncline_engine::route::Scope;
-use syncline_engine::sink::Delivery;
+use syncline_engine::sink::{Address, Delivery, Held, Look};
 use tokio::sync::mpsc;
 
 use super::super::{scan::glob, slots};
 use super::*;
-use crate::testing::{self, absent, document, scanned, server, take_one_page, told, unique};
+use crate::testing::{
+    self, absent, document, read_whole, scanned, server, take_one_page, told, told_whole, unique,
+};
 
 fn scope(template: &str) -> Scope {
     testing::scope(target(TargetKind::Cache, "hot", template))
@@ -168,7 +170,7 @@ async fn what_moves_between_masters_meanwhile_is_not_passed_over() {
     let (pages, mut taken) = mpsc::channel(1);
     let scan = async {
         let pages = pages;
-        sink.scan(&scope, version(9), &pages).await
+        sink.scan(&scope, Look::Below(version(9)), &pages).await
     };
     let take = async {
         // The scan waits with the first pages; the slot moves as a whole.
@@ -187,4 +189,53 @@ async fn what_moves_between_masters_meanwhile_is_not_passed_over() {
     };
     failed(tokio::join!(scan, take).0);
     assert_eq!(told(&sink, &scope, version(9)).await.len(), 5000);
+}
+
+#[tokio::test]
+async fn documents_are_told_whoever_wrote_them_and_can_be_displaced() {
+    let (url, run) = (server("REDIS"), unique("whole:"));
+    let (sink, plan) = (sink(&url, &run), key_plan(|_| ()));
+    let hash = key_plan(|spec| spec.hash = true);
+    let key = |n: u64| format!("{run}:{n}");
+    applied(&sink, &[document(&plan, "", &key(1), version(7), r#"{"a":1.0}"#)]).await;
+    applied(&sink, &[document(&hash, "", &key(2), version(8), r#"{"b":"x"}"#)]).await;
+    let set = |n: u64, words: &[&str]| {
+        let key = key(n);
+        let words: Vec<&str> = [&words[..1], &[&*key], &words[1..]].concat();
+        look::<redis::Value>(&url, &words);
+    };
+    set(3, &["SET", r#"{"mine":true}"#]);
+    set(4, &["SET", "no object"]);
+    set(5, &["SET", r#"{"_version":"9223372036854775807","c":1}"#]);
+    set(6, &["SET", r#"{"_version":"9999999999999999999"}"#]);
+    set(7, &["SADD", "a set"]);
+    set(8, &["HSET", "mine", "1"]);
+    let scope = scope(&format!("{run}:{{id}}"));
+    let expected = [
+        format!("|{}|7|{{\"a\":1.0}}", key(1)),
+        format!("|{}|8|{{\"b\":\"x\"}}", key(2)),
+        format!("|{}|0|{{\"mine\":true}}", key(3)),
+        format!("|{}|0|no object", key(4)),
+        format!("|{}|{}|{{\"c\":1}}", key(5), Version::MAX.get()),
+        format!("|{}|{}|{{}}", key(6), Version::MAX.get()),
+        format!("|{}|0|?", key(7)),
+        format!("|{}|0|?", key(8)),
+    ];
+    assert_eq!(told_whole(&sink, &scope).await, expected);
+    let address = |n: u64| Address { target: "".into(), id: key(n).as_str().into() };
+    let addresses: Vec<Address> = (1..=9).map(address).collect();
+    let mut read = expected.to_vec();
+    read.push("-".to_owned());
+    assert_eq!(read_whole(&sink, &plan, &addresses).await, read);
+
+    let held = |n: u64, version| Held { address: address(n), version, document: None };
+    let some = [held(1, version(6)), held(5, Version::MAX), held(6, Version::MAX), held(9, version(1))];
+    assert_eq!(sink.displace(&plan, &some).await.unwrap(), [false, true, true, false]);
+    let again =
+        [document(&plan, "", &key(5), version(1), "{}"), document(&plan, "", &key(6), version(1), "{}")];
+    applied(&sink, &again).await;
+    let ours = [address(1), address(5), address(6)];
+    let found = read_whole(&sink, &plan, &ours).await;
+    assert_eq!(found, [expected[0].clone(), format!("|{}|1|{{}}", key(5)), format!("|{}|1|{{}}", key(6))]);
+    (1..=8).for_each(|n| _ = look::<redis::Value>(&url, &["DEL", &key(n)]));
 }

@@ -4,7 +4,7 @@ use syncline_engine::error::Kind;
 use syncline_engine::sink::{Outcome, Sink};
 
 use super::*;
-use crate::testing::{document, server, unique};
+use crate::testing::{document, server, stored, unique};
 
 #[tokio::test]
 async fn the_shared_sentinels_name_their_master() {
@@ -16,7 +16,7 @@ async fn the_shared_sentinels_name_their_master() {
         Outcome::Applied
     ));
     let address = syncline_engine::sink::Address { target: "".into(), id: key.as_str().into() };
-    assert_eq!(sink.read(&key_plan(|_| ()), &address).await.unwrap().unwrap().as_ref(), b"{}");
+    assert_eq!(stored(&sink, &key_plan(|_| ()), &address).await.unwrap().as_ref(), b"{}");
 }
 
 #[tokio::test]

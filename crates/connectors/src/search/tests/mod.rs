@@ -29,6 +29,7 @@ use super::names::in_path;
 use super::sink::SearchSink;
 use crate::connection::ConnectionSpec;
 use crate::testing;
+use crate::testing::stored;
 
 /// One server, with a sink of a pipeline whose only target is an index of its own.
 pub(super) struct Bench {
@@ -105,7 +106,7 @@ impl Bench {
 
     pub async fn stored(&self, id: &str) -> Option<String> {
         let address = Address { target: self.index.as_str().into(), id: id.into() };
-        let bytes = self.sink.read(&self.plan, &address).await.unwrap();
+        let bytes = stored(&self.sink, &self.plan, &address).await;
         bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
     }
 

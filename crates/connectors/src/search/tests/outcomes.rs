@@ -10,6 +10,7 @@ use syncline_engine::version::Version;
 
 use super::{Bench, at, cause, code, on_each, words};
 use crate::testing;
+use crate::testing::stored;
 
 #[tokio::test]
 async fn versions_decide_and_replays_are_taken_again() {
@@ -242,7 +243,7 @@ async fn several_targets_share_a_bulk_and_bad_names_harm_only_their_items() {
         let names: Vec<Arc<str>> = [bench.index.as_str(), &other].map(Arc::from).to_vec();
         for (target, id) in names.iter().zip(["f", "c"]) {
             let address = syncline_engine::sink::Address { target: target.clone(), id: id.into() };
-            assert!(bench.sink.read(&bench.plan, &address).await.unwrap().is_some());
+            assert!(stored(&bench.sink, &bench.plan, &address).await.is_some());
         }
         bench.ask(Method::DELETE, &format!("/{other}-000001"), Value::Null).await;
     })

@@ -5,13 +5,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use syncline_engine::error::{Code, Kind};
 use syncline_engine::route::{Scope, TargetKind, TargetSpec};
-use syncline_engine::sink::{Delivery, Sink};
+use syncline_engine::sink::{Address, Delivery, Held, Look, Sink};
 use syncline_engine::version::Version;
 use tokio::sync::mpsc;
 
 use super::fake::Fake;
 use super::{Bench, at, on_each, sink, words};
-use crate::testing::{self, scanned, take_one_page, told};
+use crate::testing::{self, read_whole, scanned, take_one_page, told, told_whole};
 
 /// An index target whose documents become visible by our own refresh only.
 fn target(template: &str) -> TargetSpec {
@@ -137,7 +137,7 @@ async fn an_index_that_goes_away_meanwhile_is_asked_for_again() {
         let (pages, mut taken) = mpsc::channel(1);
         let scan = async {
             let pages = pages;
-            bench.sink.scan(&scope, at(9), &pages).await
+            bench.sink.scan(&scope, Look::Below(at(9)), &pages).await
         };
         let take = async {
             taken.recv().await.unwrap();
@@ -203,4 +203,46 @@ async fn fake_answers_of_some_shards_are_never_taken_for_all() {
         });
         assert_eq!(found, expected);
     }
+}
+
+#[tokio::test]
+async fn documents_are_told_whoever_wrote_them_and_can_be_displaced() {
+    on_each(async |bench: Bench| {
+        applied(&bench, &[bench.put("a", 7, r#"{"title":"x","n":1.0}"#), bench.put("gone", 3, "{}")]).await;
+        applied(&bench, &[bench.del("gone", 4)]).await;
+        let highest = Version::MAX.get();
+        let put = async |id: &str, version: u64, document: Value| {
+            let path = format!("/{{}}/_doc/{id}?version={version}&version_type=external_gte");
+            bench.ask(Method::PUT, &path, document).await;
+        };
+        put("stray", 1, json!({"mine": true})).await;
+        put("high", highest, json!({"title": "high"})).await;
+        let index = &bench.index;
+        let expected = [
+            format!(r#"{index}|a|{}|{{"title":"x","n":1.0}}"#, at(7).get()),
+            format!(r#"{index}|high|{highest}|{{"title":"high"}}"#),
+            format!(r#"{index}|stray|1|{{"mine":true}}"#),
+        ];
+        let scope = scope(index);
+        assert_eq!(told_whole(&bench.sink, &scope).await, expected);
+        let address = |id: &str| Address { target: index.as_str().into(), id: id.into() };
+        let addresses = ["a", "high", "stray", "gone", "never", ""].map(address);
+        let mut read = expected.to_vec();
+        read.extend(["-", "-", "-"].map(str::to_owned));
+        assert_eq!(read_whole(&bench.sink, &bench.plan, &addresses).await, read);
+
+        let held = |id: &str, version| Held { address: address(id), version, document: None };
+        let some = [held("a", at(6)), held("high", Version::MAX), held("never", at(1))];
+        assert_eq!(bench.sink.displace(&bench.plan, &some).await.unwrap(), [false, true, false]);
+        applied(&bench, &[bench.put("high", 1, r#"{"title":"low"}"#)]).await;
+        let found = read_whole(&bench.sink, &bench.plan, &[address("high"), address("a")]).await;
+        assert_eq!(
+            found,
+            [format!(r#"{index}|high|{}|{{"title":"low"}}"#, at(1).get()), expected[0].clone()]
+        );
+        let (_, settings) = bench.ask(Method::GET, "/{}/_settings?flat_settings=true", Value::Null).await;
+        let remembered = settings[format!("{index}-000001")]["settings"]["index.gc_deletes"].clone();
+        assert_eq!(remembered, json!("1h"));
+    })
+    .await;
 }

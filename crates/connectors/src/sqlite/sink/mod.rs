@@ -15,7 +15,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use rusqlite::Connection;
 use serde_json::value::RawValue;
 use syncline_engine::clock::now_millis;
@@ -24,7 +23,7 @@ use syncline_engine::mark::Marks;
 use syncline_engine::route::{Scope, TargetKind, TargetPlan};
 use syncline_engine::schema::TableSchema;
 use syncline_engine::shown::Shown;
-use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Outcome, Sink};
+use syncline_engine::sink::{Address, Body, Delivery, Feeding, Held, Look, Outcome, Sink};
 use syncline_engine::version::Version;
 use tokio::sync::mpsc;
 
@@ -297,8 +296,8 @@ impl Sink for SqliteSink {
         .await
     }
 
-    async fn scan(&self, scope: &Scope, below: Version, pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
-        let walk = scan::Walk::new(scope, below);
+    async fn scan(&self, scope: &Scope, look: Look, pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
+        let walk = scan::Walk::new(scope, look);
         let (kind, first) = (scope.plan.spec.kind, walk.clone());
         let end = self.with(move |shared, state| shared.last_row(state, kind, &first)).await?;
         let Some(end) = end else { return Ok(()) };
@@ -318,12 +317,20 @@ impl Sink for SqliteSink {
         Ok(())
     }
 
-    async fn read(&self, plan: &TargetPlan, address: &Address) -> Result<Option<Bytes>> {
-        let (kind, address) = (plan.spec.kind, address.clone());
+    async fn displace(&self, plan: &TargetPlan, held: &[Held]) -> Result<Vec<bool>> {
+        let (kind, held) = (plan.spec.kind, held.to_vec());
         self.with(move |shared, state| {
-            let Some(c) = shared.existing(state)? else { return Ok(None) };
-            let found = search::read(c, kind, &address, now_millis()).map_err(|e| shared.failed(&e))?;
-            Ok(found.map(Bytes::from))
+            let Some(c) = shared.existing(state)? else { return Ok(vec![false; held.len()]) };
+            write::displace(c, kind, &held).map_err(|e| shared.failed(&e))
+        })
+        .await
+    }
+
+    async fn read(&self, plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Held>>> {
+        let (kind, addresses) = (plan.spec.kind, addresses.to_vec());
+        self.with(move |shared, state| {
+            let Some(c) = shared.existing(state)? else { return Ok(vec![None; addresses.len()]) };
+            scan::read(c, kind, &addresses, now_millis()).map_err(|e| shared.failed(&e))
         })
         .await
     }

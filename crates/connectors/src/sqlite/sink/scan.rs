@@ -1,10 +1,11 @@
-//! Walking what a file holds for a target, a page of rows at a time in the order in which they were first written.
-//! Nothing is written, and between two pages the file is free.
+//! Reading what a file holds: all of a target, a page of rows at a time in the order in which they were first written, or
+//! what is at some addresses. Nothing is written, and between two pages the file is free.
 
+use bytes::Bytes;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Result, params};
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use syncline_engine::route::{Scope, TargetKind};
-use syncline_engine::sink::{Address, Held};
+use syncline_engine::sink::{Address, Held, Look};
 use syncline_engine::version::Version;
 
 use super::search::{glob, has_table};
@@ -19,7 +20,7 @@ pub struct Walk {
     sql: &'static str,
     /// What the column of `sql` is compared with.
     pattern: String,
-    below: Version,
+    look: Look,
 }
 
 /// What one step found.
@@ -31,20 +32,20 @@ pub struct Step {
 }
 
 const DOCUMENTS: &str = "SELECT number, index_name, id, version,
-        document IS NOT NULL AND index_name GLOB ?3
+        document IS NOT NULL AND index_name GLOB ?3, CASE WHEN ?6 THEN document END
     FROM documents WHERE number > ?1 AND number <= ?2 ORDER BY number LIMIT ?5";
 
 const CACHE: &str = "SELECT rowid, '', key, version,
-        value IS NOT NULL AND key GLOB ?3 AND (expires_at IS NULL OR expires_at > ?4)
+        value IS NOT NULL AND key GLOB ?3 AND (expires_at IS NULL OR expires_at > ?4), CASE WHEN ?6 THEN value END
     FROM cache WHERE rowid > ?1 AND rowid <= ?2 ORDER BY rowid LIMIT ?5";
 
 const COLLECTIONS: &str = "SELECT rowid, collection, id, version,
-        document IS NOT NULL AND collection GLOB ?3
+        document IS NOT NULL AND collection GLOB ?3, CASE WHEN ?6 THEN document END
     FROM collections WHERE rowid > ?1 AND rowid <= ?2 ORDER BY rowid LIMIT ?5";
 
 impl Walk {
-    /// The rows of the scope's target that are older than `below`.
-    pub fn new(scope: &Scope, below: Version) -> Walk {
+    /// The rows of the scope's target that are asked for.
+    pub fn new(scope: &Scope, look: Look) -> Walk {
         let (table, sql, names) = match scope.plan.spec.kind {
             TargetKind::Search => ("documents", DOCUMENTS, scope.names()),
             TargetKind::Cache => ("cache", CACHE, scope.ids()),
@@ -52,7 +53,7 @@ impl Walk {
         };
         // A name with a `*` of its own would be taken for a pattern: then all rows are told, and the reader decides.
         let pattern = names.map_or_else(|| "*".to_owned(), |names| glob(&names));
-        Walk { table, sql, pattern, below }
+        Walk { table, sql, pattern, look }
     }
 
     /// The last row there is, if any; what is written behind it meanwhile need not be told.
@@ -66,7 +67,8 @@ impl Walk {
     /// The page behind row `after`, up to row `end`.
     pub fn step(&self, c: &Connection, after: i64, end: i64, now: i64) -> Result<Step> {
         let mut statement = c.prepare_cached(self.sql)?;
-        let mut rows = statement.query(params![after, end, self.pattern, now, PAGE as i64])?;
+        let mut rows =
+            statement.query(params![after, end, self.pattern, now, PAGE as i64, self.look.documents()])?;
         let mut held = Vec::new();
         let (mut count, mut last) = (0, after);
         while let Some(row) = rows.next()? {
@@ -77,15 +79,60 @@ impl Walk {
             // Text of somebody else's making may be anything.
             let text = |column| row.get_ref(column).ok().and_then(|value| value.as_str().ok());
             let (Some(target), Some(id)) = (text(1), text(2)) else { continue };
-            let version = match row.get_ref(3)? {
-                ValueRef::Integer(number) => u64::try_from(number).ok().and_then(Version::from_raw),
-                _ => None,
-            };
-            let version = version.unwrap_or(Version::ZERO);
-            if version < self.below {
-                held.push(Held { address: Address { target: target.into(), id: id.into() }, version });
+            let address = Address { target: target.into(), id: id.into() };
+            let version = version(row, 3)?;
+            if self.look.tells(version) {
+                held.push(Held { address, version, document: document(row, 5)? });
             }
         }
         Ok(Step { held, last: (count == PAGE).then_some(last) })
     }
+}
+
+/// Zero where somebody else wrote anything but a version.
+fn version(row: &Row<'_>, column: usize) -> Result<Version> {
+    let version = match row.get_ref(column)? {
+        ValueRef::Integer(number) => u64::try_from(number).ok().and_then(Version::from_raw),
+        _ => None,
+    };
+    Ok(version.unwrap_or(Version::ZERO))
+}
+
+fn document(row: &Row<'_>, column: usize) -> Result<Option<Bytes>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(Bytes::copy_from_slice(bytes)),
+        _ => None,
+    })
+}
+
+/// What is at these addresses, in their order.
+pub fn read(c: &Connection, kind: TargetKind, addresses: &[Address], now: i64) -> Result<Vec<Option<Held>>> {
+    let (table, sql) = match kind {
+        TargetKind::Search => (
+            "documents",
+            "SELECT version, document FROM documents WHERE index_name = ?1 AND id = ?2 AND document IS NOT NULL AND ?3",
+        ),
+        TargetKind::Cache => {
+            let sql =
+                "SELECT version, value FROM cache WHERE ?1 IS NOT NULL AND key = ?2 AND value IS NOT NULL
+                AND (expires_at IS NULL OR expires_at > ?3)";
+            ("cache", sql)
+        }
+        _ => (
+            "collections",
+            "SELECT version, document FROM collections WHERE collection = ?1 AND id = ?2 AND document IS NOT NULL AND ?3",
+        ),
+    };
+    if !has_table(c, table)? {
+        return Ok(vec![None; addresses.len()]);
+    }
+    let mut statement = c.prepare_cached(sql)?;
+    let mut one = |address: &Address| {
+        let values = params![&*address.target, &*address.id, now];
+        let held = |row: &Row<'_>| {
+            Ok(Held { address: address.clone(), version: version(row, 0)?, document: document(row, 1)? })
+        };
+        statement.query_row(values, held).optional()
+    };
+    addresses.iter().map(&mut one).collect()
 }

@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Result, params};
+use rusqlite::{Connection, Result, params};
 use serde_json::value::RawValue;
 use syncline_engine::error::{Code, Error};
-use syncline_engine::route::TargetKind;
-use syncline_engine::sink::Address;
 
 use super::Hit;
 
@@ -61,27 +59,4 @@ pub fn glob(index: &str) -> String {
 /// Whether the file has such a table.
 pub fn has_table(c: &Connection, table: &str) -> Result<bool> {
     c.prepare_cached("SELECT 1 FROM sqlite_schema WHERE name = ?1")?.exists([table])
-}
-
-/// The stored document at an address.
-pub fn read(c: &Connection, kind: TargetKind, address: &Address, now: i64) -> Result<Option<String>> {
-    let (target, id) = (&*address.target, &*address.id);
-    let (table, sql, values) = match kind {
-        TargetKind::Search => {
-            let sql = "SELECT document FROM documents WHERE index_name = ?1 AND id = ?2";
-            ("documents", sql, params![target, id])
-        }
-        TargetKind::Cache => {
-            let sql = "SELECT value FROM cache WHERE key = ?1 AND (expires_at IS NULL OR expires_at > ?2)";
-            ("cache", sql, params![id, now])
-        }
-        _ => {
-            let sql = "SELECT document FROM collections WHERE collection = ?1 AND id = ?2";
-            ("collections", sql, params![target, id])
-        }
-    };
-    if !has_table(c, table)? {
-        return Ok(None);
-    }
-    Ok(c.prepare_cached(sql)?.query_row(values, |r| r.get::<_, Option<String>>(0)).optional()?.flatten())
 }

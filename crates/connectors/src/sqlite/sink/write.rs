@@ -5,7 +5,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, TransactionBeha
 use syncline_engine::error::{Code, Error};
 use syncline_engine::mark::Marks;
 use syncline_engine::route::TargetKind;
-use syncline_engine::sink::{Body, Outcome};
+use syncline_engine::sink::{Body, Held, Outcome};
 use syncline_engine::version::Version;
 
 use super::texts::{self, BinaryFields};
@@ -188,4 +188,28 @@ pub fn purge(c: &mut Connection, now: i64) -> Result<()> {
     let sql = "DELETE FROM cache WHERE rowid IN (SELECT rowid FROM cache
                    WHERE expires_at <= ?1 AND (value IS NULL OR expires_at <= ?1 - ?2) LIMIT ?3)";
     c.prepare_cached(sql)?.execute([now, EXPIRED_KEEP, PURGE_ROWS]).map(drop)
+}
+
+/// Removes what stands at these addresses with exactly these versions, as if nothing had ever been there.
+pub fn displace(c: &mut Connection, kind: TargetKind, held: &[Held]) -> Result<Vec<bool>> {
+    let transaction = c.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut displaced = Vec::with_capacity(held.len());
+    for held in held {
+        let (target, id) = (&*held.address.target, &*held.address.id);
+        let version = i64::try_from(held.version.get()).unwrap_or(i64::MAX);
+        let values = params![target, id, version];
+        let sql = match kind {
+            TargetKind::Search => {
+                let sql = "DELETE FROM documents_text WHERE rowid IN (SELECT number FROM documents
+                    WHERE index_name = ?1 AND id = ?2 AND version = ?3)";
+                transaction.execute(sql, values)?;
+                "DELETE FROM documents WHERE index_name = ?1 AND id = ?2 AND version = ?3"
+            }
+            TargetKind::Cache => "DELETE FROM cache WHERE ?1 IS NOT NULL AND key = ?2 AND version = ?3",
+            _ => "DELETE FROM collections WHERE collection = ?1 AND id = ?2 AND version = ?3",
+        };
+        displaced.push(transaction.execute(sql, values)? > 0);
+    }
+    transaction.commit()?;
+    Ok(displaced)
 }

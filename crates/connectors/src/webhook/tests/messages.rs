@@ -4,10 +4,10 @@ use serde_json::json;
 use syncline_engine::change::{CaptureBatch, Change, Operation};
 use syncline_engine::error::Code;
 use syncline_engine::position::Position;
-use syncline_engine::sink::Sink;
 
 use super::receiver::{Receiver, SECRET, say};
 use super::*;
+use crate::testing::stored;
 use crate::webhook::message::Message;
 use crate::webhook::sign::Signer;
 
@@ -145,5 +145,5 @@ async fn a_row_cannot_choose_another_address() {
         assert_eq!((words(&outcomes)[0], code(&outcomes[0])), ("refused", Code::RouteAddress), "{bad}");
     }
     assert_eq!(receiver.got().len(), 0);
-    assert_eq!(sink.read(&plan(), &change("/a", "1", 1).address).await.unwrap(), None);
+    assert_eq!(stored(&sink, &plan(), &change("/a", "1", 1).address).await, None);
 }

@@ -22,6 +22,7 @@ use syncline_engine::version::Version;
 
 use super::SqliteSink;
 use crate::connection::{ConnectionOptions, ConnectionSpec};
+use crate::testing::stored;
 
 fn plan(kind: TargetKind, ttl: Option<Duration>) -> Arc<TargetPlan> {
     let spec = TargetSpec { ttl, ..TargetSpec::new("target", kind, "t") };
@@ -109,7 +110,7 @@ async fn apply(sink: &SqliteSink, deliveries: &[Delivery]) -> Vec<String> {
 }
 
 async fn read(sink: &SqliteSink, plan: &TargetPlan, id: &str) -> Option<String> {
-    let found = sink.read(plan, &address(plan.spec.kind, id)).await.unwrap();
+    let found = stored(sink, plan, &address(plan.spec.kind, id)).await;
     found.map(|document| String::from_utf8(document.to_vec()).unwrap())
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use rusqlite::Connection;
 use syncline_engine::error::{Code, Kind};
 use syncline_engine::route::{Scope, TargetKind, TargetSpec};
-use syncline_engine::sink::Delivery;
+use syncline_engine::sink::{Address, Delivery, Held, Sink};
 use syncline_engine::version::Version;
 
 use super::{SqliteSink, at, ready, sink};
-use crate::testing::{self, absent, document, scanned, take_one_page, told};
+use crate::testing::{self, absent, document, read_whole, scanned, take_one_page, told, told_whole};
 
 const KINDS: [TargetKind; 3] = [TargetKind::Search, TargetKind::Cache, TargetKind::Document];
 
@@ -135,4 +135,41 @@ async fn a_file_or_table_that_is_not_there_holds_nothing() {
     std::fs::write(&path, "some text that is no database at all".repeat(100)).unwrap();
     let error = scanned(&sink(&path), &scope(TargetKind::Search, "t"), at(9)).await.unwrap_err();
     assert_eq!(error.code(), Code::SqliteSinkLayout, "{error}");
+}
+
+#[tokio::test]
+async fn documents_are_told_whoever_wrote_them_and_can_be_displaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let sink = ready(&path).await;
+    for (kind, table, columns) in [
+        (TargetKind::Search, "documents", "(index_name, id, version, document) VALUES ('t', "),
+        (TargetKind::Document, "collections", "(collection, id, version, document) VALUES ('t', "),
+        (TargetKind::Cache, "cache", "(key, version, value) VALUES ("),
+    ] {
+        let (name, target) = if kind == TargetKind::Cache { ("{key}", "") } else { ("t", "t") };
+        let plan = testing::plan(testing::target(kind, "target", name));
+        applied(&sink, &[document(&plan, target, "a", at(7), r#"{"n":1.0}"#)]).await;
+        applied(&sink, &[absent(&plan, target, "gone", at(4))]).await;
+        change(&path, &format!("INSERT INTO {table} {columns} 'high', {}, '{{\"x\":1}}')", i64::MAX));
+        change(&path, &format!("INSERT INTO {table} {columns} 'stray', -1, 'no object')"));
+        let expected = [
+            format!(r#"{target}|a|{}|{{"n":1.0}}"#, at(7).get()),
+            format!(r#"{target}|high|{}|{{"x":1}}"#, i64::MAX),
+            format!("{target}|stray|0|no object"),
+        ];
+        assert_eq!(told_whole(&sink, &scope(kind, name)).await, expected, "{kind:?}");
+        let address = |id: &str| Address { target: target.into(), id: id.into() };
+        let mut read = expected.to_vec();
+        read.extend(["-", "-"].map(str::to_owned));
+        let addresses = ["a", "high", "stray", "gone", "never"].map(address);
+        assert_eq!(read_whole(&sink, &plan, &addresses).await, read, "{kind:?}");
+
+        let held = |id: &str, version| Held { address: address(id), version, document: None };
+        let some = [held("a", at(6)), held("high", Version::MAX), held("never", at(1))];
+        assert_eq!(sink.displace(&plan, &some).await.unwrap(), [false, true, false], "{kind:?}");
+        applied(&sink, &[document(&plan, target, "high", at(1), "{}")]).await;
+        let found = read_whole(&sink, &plan, &[address("high")]).await;
+        assert_eq!(found, [format!("{target}|high|{}|{{}}", at(1).get())], "{kind:?}");
+    }
 }

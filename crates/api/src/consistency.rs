@@ -1,0 +1,120 @@
+//! What a client asks of comparisons and repairs, and what it is told (SURFACE, `verify`).
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::ErrorBody;
+
+/// The body of `POST /consistency/runs` and `/consistency/repairs`: what to compare.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ComparisonRequest {
+    /// Pipelines; empty for all of the process.
+    #[serde(default)]
+    pub pipelines: Vec<String>,
+    /// Names or patterns of `database.table`; empty for all captured tables.
+    #[serde(default)]
+    pub tables: Vec<String>,
+    /// Connections whose targets are compared; empty for all.
+    #[serde(default)]
+    pub targets: Vec<String>,
+    /// At most so many rows a second are read of each side.
+    #[serde(default)]
+    pub rows_per_second: Option<u64>,
+    /// Rows named per target; all are counted.
+    #[serde(default)]
+    pub limit: Option<u64>,
+    /// `/consistency/repairs` only: what is found is put right; without it, it is only told.
+    #[serde(default)]
+    pub apply: bool,
+    /// `/consistency/repairs` only: at most so many documents of a pipeline are put right.
+    #[serde(default)]
+    pub max_repairs: Option<u64>,
+}
+
+/// A comparison or repair that was started.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ComparisonRun {
+    pub id: u64,
+    /// `running`, `completed` or `failed`.
+    pub state: String,
+    /// How far it has come, while it runs.
+    #[serde(default)]
+    pub progress: Option<ComparisonProgress>,
+    /// One a pipeline, once it is completed.
+    #[serde(default)]
+    pub reports: Vec<ComparisonReport>,
+    /// Why it failed.
+    #[serde(default)]
+    pub error: Option<ErrorBody>,
+}
+
+/// How far a comparison has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ComparisonProgress {
+    /// The table in hand.
+    pub table: String,
+    /// Rows read of it at the source.
+    pub rows: u64,
+    /// About how many it has; 0 if unknown.
+    pub estimate: u64,
+    /// Documents read of its targets.
+    pub documents: u64,
+    /// Documents that are being looked at again.
+    pub suspects: u64,
+}
+
+/// What was found of one pipeline.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ComparisonReport {
+    pub pipeline: String,
+    /// Documents that are missing, different or extra.
+    pub drift: u64,
+    /// How many of them were put right.
+    #[serde(default)]
+    pub repaired: u64,
+    pub tables: Vec<ComparedTarget>,
+    pub seconds: f64,
+}
+
+/// One table in one target.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ComparedTarget {
+    /// `database.table`.
+    pub table: String,
+    pub target: String,
+    /// Documents that should be there or are there.
+    pub compared: u64,
+    pub missing: u64,
+    pub different: u64,
+    pub extra: u64,
+    /// Changed each time they were looked at: nobody can say.
+    #[serde(default)]
+    pub unsettled: u64,
+    /// What was put right.
+    #[serde(default)]
+    pub repaired: u64,
+    pub rows: Vec<ComparedRow>,
+    /// More were found than `rows` names.
+    pub truncated: bool,
+}
+
+/// One document that is not what it should be.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ComparedRow {
+    /// The row's key; empty where the address does not tell it.
+    pub key: serde_json::Map<String, serde_json::Value>,
+    /// `missing`, `different`, `extra` or `unsettled`.
+    pub kind: String,
+    /// Members that differ.
+    pub fields: Vec<String>,
+    /// Where it is, or should be: index, collection; empty for a cache.
+    #[serde(default)]
+    pub name: String,
+    /// Its id, or the cache's key.
+    #[serde(default)]
+    pub id: String,
+    /// The version that the target holds; zeros if it holds none.
+    #[serde(default)]
+    pub version: String,
+}

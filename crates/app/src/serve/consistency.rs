@@ -1,0 +1,186 @@
+//! `/consistency`: starts comparisons, which go on by themselves, and tells how far they have come and what they found.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use syncline_api as api;
+use syncline_engine::error::{Code, Error, Result};
+use syncline_engine::pipeline::PipelineHandle;
+use syncline_engine::verify::{RepairRequest, VerifyProgress, VerifyReport, VerifyRequest};
+use tokio::sync::watch;
+
+use super::access::Actor;
+use super::pipelines::audit;
+use super::problem::Refusal;
+use super::{Shared, request};
+use crate::shape;
+
+/// Rows named per target unless asked otherwise.
+const LISTED: u64 = 1000;
+/// And never more than this.
+const MOST_LISTED: u64 = 100_000;
+/// Documents of a pipeline that are put right unless asked otherwise.
+pub const MOST_REPAIRS: u64 = 10_000;
+/// Runs that are remembered.
+const KEPT: usize = 100;
+
+/// The runs of this process.
+pub struct Runs {
+    folder: PathBuf,
+    known: Mutex<BTreeMap<u64, Run>>,
+}
+
+enum Run {
+    Running(watch::Receiver<VerifyProgress>),
+    Ended(Result<Vec<VerifyReport>>),
+}
+
+impl Runs {
+    /// `data`: the data folder.
+    pub fn new(data: &std::path::Path) -> Runs {
+        Runs { folder: folder(data), known: Mutex::default() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<u64, Run>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, progress: watch::Receiver<VerifyProgress>) -> u64 {
+        let mut known = self.known();
+        let id = known.last_key_value().map_or(1, |(id, _)| id + 1);
+        while known.len() >= KEPT {
+            known.pop_first();
+        }
+        known.insert(id, Run::Running(progress));
+        id
+    }
+}
+
+/// Where comparisons keep what does not fit in memory.
+pub fn folder(data: &std::path::Path) -> PathBuf {
+    data.join("verify")
+}
+
+/// What was asked for, in the engine's words. `actor`: who asked.
+pub fn wanted(asked: &api::ComparisonRequest, folder: PathBuf, actor: &str) -> VerifyRequest {
+    let most = asked.max_repairs.unwrap_or(MOST_REPAIRS);
+    VerifyRequest {
+        tables: asked.tables.clone(),
+        sinks: asked.targets.clone(),
+        rows_per_second: asked.rows_per_second,
+        listed: usize::try_from(asked.limit.unwrap_or(LISTED).min(MOST_LISTED)).unwrap_or(0),
+        repair: asked.apply.then(|| RepairRequest { actor: actor.to_owned(), most }),
+        folder,
+    }
+}
+
+/// Compares pipelines, one after the other.
+pub async fn compare(
+    pipelines: &[PipelineHandle],
+    wanted: &VerifyRequest,
+    progress: &watch::Sender<VerifyProgress>,
+) -> Result<Vec<VerifyReport>> {
+    let mut reports = Vec::new();
+    for pipeline in pipelines {
+        let folder = wanted.folder.join(pipeline.name());
+        let wanted = VerifyRequest { folder, ..wanted.clone() };
+        reports.push(pipeline.verify(&wanted, progress).await?);
+    }
+    Ok(reports)
+}
+
+/// Starts a comparison of sources and targets. It changes nothing.
+#[utoipa::path(post, path = "/consistency/runs", tag = "consistency", request_body = api::ComparisonRequest, responses((status = 202, body = api::ComparisonRun), (status = "default", body = api::Problem)))]
+pub async fn begin(
+    State(shared): State<Arc<Shared>>,
+    Extension(actor): Extension<Actor>,
+    body: Bytes,
+) -> std::result::Result<(StatusCode, Json<api::ComparisonRun>), Refusal> {
+    let asked: api::ComparisonRequest = request::json(&body)?;
+    if asked.apply || asked.max_repairs.is_some() {
+        return Err(Error::new(Code::HttpRequest, "a comparison changes nothing")
+            .fix("POST /consistency/repairs takes `apply` and `max_repairs`")
+            .into());
+    }
+    Ok(started(shared, &actor, "verify", asked).await?)
+}
+
+/// Starts a comparison that puts right what it finds, if it is told to `apply`; else it tells what it would put right.
+#[utoipa::path(post, path = "/consistency/repairs", tag = "consistency", request_body = api::ComparisonRequest, responses((status = 202, body = api::ComparisonRun), (status = "default", body = api::Problem)))]
+pub async fn repair(
+    State(shared): State<Arc<Shared>>,
+    Extension(actor): Extension<Actor>,
+    body: Bytes,
+) -> std::result::Result<(StatusCode, Json<api::ComparisonRun>), Refusal> {
+    let asked: api::ComparisonRequest = request::json(&body)?;
+    let action = if asked.apply { "repair run" } else { "repair preview" };
+    Ok(started(shared, &actor, action, asked).await?)
+}
+
+async fn started(
+    shared: Arc<Shared>,
+    actor: &Actor,
+    action: &str,
+    asked: api::ComparisonRequest,
+) -> Result<(StatusCode, Json<api::ComparisonRun>)> {
+    let mut pipelines = Vec::new();
+    for name in &asked.pipelines {
+        pipelines.push(shared.pipeline(name)?.clone());
+    }
+    if pipelines.is_empty() {
+        pipelines.clone_from(&shared.pipelines);
+    }
+    for pipeline in &pipelines {
+        audit(&*shared.ledger, &actor.0, action, pipeline.name(), &asked).await?;
+    }
+    let (progress, seen) = watch::channel(VerifyProgress::default());
+    let id = shared.runs.begin(seen);
+    let wanted = wanted(&asked, shared.runs.folder.clone(), &actor.0);
+    // In a task of its own: a client that hangs up does not stop it.
+    tokio::spawn(async move {
+        let ended = compare(&pipelines, &wanted, &progress).await;
+        if let Some(run) = shared.runs.known().get_mut(&id) {
+            *run = Run::Ended(ended);
+        }
+    });
+    let run = api::ComparisonRun { id, state: "running".to_owned(), ..Default::default() };
+    Ok((StatusCode::ACCEPTED, Json(run)))
+}
+
+/// How far a comparison has come, or what it found.
+#[utoipa::path(get, path = "/consistency/runs/{id}", tag = "consistency", params(("id" = u64, Path)), responses((status = 200, body = api::ComparisonRun), (status = "default", body = api::Problem)))]
+pub async fn one(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<u64>,
+) -> std::result::Result<Json<api::ComparisonRun>, Refusal> {
+    let known = shared.runs.known();
+    let run = known.get(&id).ok_or_else(|| {
+        Error::new(Code::Unknown, format!("there is no comparison {id}"))
+            .fix("POST /consistency/runs starts one; a process remembers its last hundred")
+    })?;
+    Ok(Json(match run {
+        Run::Running(progress) => api::ComparisonRun {
+            id,
+            state: "running".to_owned(),
+            progress: Some(shape::progress(&progress.borrow())),
+            ..Default::default()
+        },
+        Run::Ended(Ok(reports)) => api::ComparisonRun {
+            id,
+            state: "completed".to_owned(),
+            reports: reports.iter().map(shape::comparison).collect(),
+            ..Default::default()
+        },
+        Run::Ended(Err(error)) => api::ComparisonRun {
+            id,
+            state: "failed".to_owned(),
+            error: Some(shape::error_body(error)),
+            ..Default::default()
+        },
+    }))
+}

@@ -1,0 +1,216 @@
+//! Records sorted into buckets by the hash of their address, in memory up to a bound and in files beyond it: what two sides
+//! hold of the same documents meets in the same bucket, whatever order each side was read in.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::error::{Code, Error, Result};
+use crate::sink::Address;
+
+/// Buckets of one side. With ten million rows each is about 2 MB.
+pub(super) const BUCKETS: usize = 256;
+/// What a bucket gathers in memory before it is written behind its file.
+const BUFFER: usize = 32 * 1024;
+const HEAD: usize = 16 + 8 + 8 + 4;
+
+/// 128 bits of an address: two addresses of a target never share them in practice.
+pub(super) fn hash(address: &Address) -> u128 {
+    let mut hash = Xxh3::new();
+    hash.update(&(address.target.len() as u64).to_le_bytes());
+    hash.update(address.target.as_bytes());
+    hash.update(address.id.as_bytes());
+    hash.digest128()
+}
+
+/// What one side says of one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record<'a> {
+    /// [`hash`] of the address.
+    pub address: u128,
+    /// Digest of the document.
+    pub digest: u64,
+    /// What else the side has to say in a number.
+    pub number: u64,
+    /// And in bytes.
+    pub bytes: &'a [u8],
+}
+
+/// All buckets of one side. Their files go with it.
+pub(super) struct Buckets {
+    folder: PathBuf,
+    name: String,
+    buckets: Vec<Bucket>,
+    records: u64,
+}
+
+#[derive(Default)]
+struct Bucket {
+    buffer: Vec<u8>,
+    file: Option<File>,
+}
+
+impl Buckets {
+    /// `name` tells the files of this side from those of others in the folder, which must exist.
+    pub fn new(folder: &Path, name: &str) -> Buckets {
+        let mut buckets = Vec::new();
+        buckets.resize_with(BUCKETS, Bucket::default);
+        Buckets { folder: folder.to_owned(), name: name.to_owned(), buckets, records: 0 }
+    }
+
+    /// Adds a record to its bucket.
+    pub fn push(&mut self, record: &Record<'_>) -> Result<()> {
+        let index = (record.address >> 120) as usize % BUCKETS;
+        let length = u32::try_from(record.bytes.len())
+            .map_err(|_| Error::new(Code::Internal, "an address of more than 4 GiB"))?;
+        let bucket = &mut self.buckets[index];
+        bucket.buffer.extend_from_slice(&record.address.to_le_bytes());
+        bucket.buffer.extend_from_slice(&record.digest.to_le_bytes());
+        bucket.buffer.extend_from_slice(&record.number.to_le_bytes());
+        bucket.buffer.extend_from_slice(&length.to_le_bytes());
+        bucket.buffer.extend_from_slice(record.bytes);
+        self.records += 1;
+        if bucket.buffer.len() >= BUFFER {
+            let path = self.folder.join(format!("{}-{index}", self.name));
+            bucket.spill(&path).map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+
+    /// Takes a bucket out, its records in the order in which they were added.
+    pub fn take(&mut self, index: usize) -> Result<Vec<u8>> {
+        let mut bucket = std::mem::take(&mut self.buckets[index]);
+        bucket.read().map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        Error::new(Code::VerifyFolder, format!("{} cannot hold what is compared", self.folder.display()))
+            .cause(error)
+    }
+}
+
+impl Bucket {
+    fn spill(&mut self, path: &Path) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let file =
+                    OpenOptions::new().read(true).append(true).create(true).truncate(false).open(path)?;
+                // It lives as long as it is open, and no longer than this process.
+                std::fs::remove_file(path)?;
+                self.file.insert(file)
+            }
+        };
+        file.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        let mut all = Vec::new();
+        if let Some(file) = &mut self.file {
+            file.seek(SeekFrom::Start(0))?;
+            file.read_to_end(&mut all)?;
+        }
+        all.append(&mut self.buffer);
+        Ok(all)
+    }
+}
+
+/// The records of a bucket.
+pub(super) fn records(mut bucket: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    std::iter::from_fn(move || {
+        let (head, rest) = bucket.split_at_checked(HEAD)?;
+        let length = u32::from_le_bytes(head[32..].try_into().ok()?) as usize;
+        let (bytes, rest) = rest.split_at_checked(length)?;
+        bucket = rest;
+        Some(Record {
+            address: u128::from_le_bytes(head[..16].try_into().ok()?),
+            digest: u64::from_le_bytes(head[16..24].try_into().ok()?),
+            number: u64::from_le_bytes(head[24..32].try_into().ok()?),
+            bytes,
+        })
+    })
+}
+
+/// An address as the bytes of a record.
+pub(super) fn address_bytes(address: &Address, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(&(address.target.len() as u64).to_le_bytes());
+    out.extend_from_slice(address.target.as_bytes());
+    out.extend_from_slice(address.id.as_bytes());
+}
+
+/// Back again.
+pub(super) fn address_of(bytes: &[u8]) -> Option<Address> {
+    let (length, rest) = bytes.split_at_checked(8)?;
+    let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
+    let (target, id) = rest.split_at_checked(length)?;
+    Some(Address {
+        target: std::str::from_utf8(target).ok()?.into(),
+        id: std::str::from_utf8(id).ok()?.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(id: &str) -> Address {
+        Address { target: "index".into(), id: id.into() }
+    }
+
+    #[test]
+    fn records_come_back_in_order_from_memory_and_from_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut buckets = Buckets::new(folder.path(), "side");
+        let bytes = [7u8; 100];
+        for n in 0..200_000u64 {
+            let address = hash(&address(&(n % 50_000).to_string()));
+            buckets
+                .push(&Record { address, digest: n, number: n + 1, bytes: &bytes[..(n % 100) as usize] })
+                .unwrap();
+        }
+        let mut seen = 0;
+        for index in 0..BUCKETS {
+            let bucket = buckets.take(index).unwrap();
+            assert!(bucket.len() > BUFFER, "so that files were needed");
+            let mut last = std::collections::HashMap::new();
+            for record in records(&bucket) {
+                seen += 1;
+                assert_eq!(
+                    (record.number, record.bytes.len() as u64),
+                    (record.digest + 1, record.digest % 100)
+                );
+                assert!(
+                    last.insert(record.address, record.digest).is_none_or(|before| before < record.digest)
+                );
+            }
+            assert!(buckets.take(index).unwrap().is_empty());
+        }
+        assert_eq!((seen, buckets.records), (200_000, 200_000));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_address_comes_back() {
+        let mut bytes = Vec::new();
+        for address in [address(""), address("ü:\0x"), Address { target: "".into(), id: "a".into() }] {
+            address_bytes(&address, &mut bytes);
+            assert_eq!(address_of(&bytes), Some(address));
+        }
+        assert_eq!(address_of(&[9, 0, 0]), None);
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_is_an_error_with_its_name() {
+        let mut buckets = Buckets::new(Path::new("/nowhere/at/all"), "side");
+        let bytes = vec![0u8; BUFFER];
+        let record = Record { address: 1, digest: 0, number: 0, bytes: &bytes };
+        let error = buckets.push(&record).unwrap_err();
+        assert_eq!(error.code(), Code::VerifyFolder);
+        assert!(error.to_string().contains("/nowhere/at/all"));
+    }
+}

@@ -1,0 +1,104 @@
+//! What rows should have become: each is routed as if it had just been read, and its documents are kept instead of sent.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::change::{CaptureBatch, Change, Operation};
+use crate::error::Result;
+use crate::packed;
+use crate::position::Position;
+use crate::route::{CapturedLines, Deliveries, RouteTable};
+use crate::row::RowImage;
+use crate::sink::{Address, Body, Delivery};
+use crate::source::ReadRows;
+use crate::version::Version;
+
+/// What one target should hold of one row.
+pub(super) struct Expected {
+    /// Id of the target's plan.
+    pub plan: u32,
+    pub address: Address,
+    /// `None`: its route refuses the row, so what the target holds of it is nobody's word.
+    pub document: Option<Bytes>,
+    /// Place of the row among those that were read.
+    pub row: usize,
+}
+
+/// Rows that were read, as changes that routing takes.
+pub(super) struct Rows {
+    batch: Arc<CaptureBatch>,
+    key: Vec<usize>,
+}
+
+impl Rows {
+    pub fn new(read: ReadRows, key: &[usize]) -> Rows {
+        let change = |image| Change {
+            schema: Arc::clone(&read.schema),
+            operation: Operation::Read,
+            before: None,
+            after: Some(image),
+            version: Version::ZERO,
+            before_version: Version::ZERO,
+            offset: 0,
+            ordinal: 0,
+            origin: Arc::clone(&read.origin),
+        };
+        let changes = read.rows.into_iter().map(change).collect();
+        let batch = CaptureBatch::at(Position::nowhere(Version::ZERO), changes);
+        Rows { batch: Arc::new(batch), key: key.to_vec() }
+    }
+
+    /// Calls `into` for what each target should hold of each row.
+    pub fn expected(
+        &self,
+        routes: &RouteTable,
+        out: &mut Deliveries,
+        mut into: impl FnMut(Expected) -> Result<()>,
+    ) -> Result<()> {
+        for row in 0..self.batch.changes.len() {
+            out.clear();
+            routes.deliver(&self.batch, row as u32, out)?;
+            for (_, Delivery { plan, address, body, .. }) in out.items.drain(..) {
+                // What a rule keeps out is to be absent, as if there were no row.
+                if let Body::Document(document) = body {
+                    into(Expected { plan: plan.id, address, document: Some(document), row })?;
+                }
+            }
+            for (_, Delivery { plan, address, .. }, _) in out.refused.drain(..) {
+                into(Expected { plan: plan.id, address, document: None, row })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.batch.changes.len()
+    }
+
+    fn image(&self, row: usize) -> Option<&RowImage> {
+        self.batch.changes.get(row)?.after.as_ref()
+    }
+
+    /// The packed key of a row; `None` if it cannot be read.
+    pub fn packed_key(&self, row: usize) -> Option<Bytes> {
+        packed_key(self.image(row)?, &self.key)
+    }
+
+    /// The key of a row as an object, JSON text.
+    pub fn key_json(&self, row: usize) -> String {
+        let (Some(image), Some(change)) = (self.image(row), self.batch.changes.get(row)) else {
+            return "{}".to_owned();
+        };
+        CapturedLines::new(&change.schema, &self.key).key_json(image)
+    }
+}
+
+/// The values of these columns, packed; `None` if the image lacks one or it cannot be read.
+pub(super) fn packed_key(image: &RowImage, columns: &[usize]) -> Option<Bytes> {
+    let values = image.columns(columns).ok()?.into_iter().collect::<Option<Vec<_>>>()?;
+    let mut writer = packed::Writer::new();
+    values.iter().for_each(|value| writer.push(value.borrow()));
+    Some(writer.finish())
+}

@@ -1,0 +1,185 @@
+//! Reads both sides of a table to their ends, each once: the rows in ranges of their key, the documents of each target in the
+//! order it gives them, and what the pipeline writes meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{mpsc, oneshot};
+
+use super::buckets::{Buckets, Record, address_bytes, hash};
+use super::document::digest;
+use super::expected::Rows;
+use super::join::REFUSED;
+use super::journal::{Journal, Note};
+use crate::error::Result;
+use crate::pipeline::{Port, Shared};
+use crate::position::Position;
+use crate::route::{Deliveries, Scope, TargetPlan};
+use crate::schema::TableSchema;
+use crate::sink::{Held, Look};
+
+/// Ranges that are read at once.
+const AT_ONCE: usize = 2;
+/// How often notes are taken from a journal.
+const LISTEN: Duration = Duration::from_millis(20);
+/// Pages that a target may be ahead.
+const PAGES: usize = 2;
+
+/// How far reading has come; shared with whoever shows it.
+#[derive(Debug, Default)]
+pub(super) struct Count {
+    pub rows: AtomicU64,
+    pub estimate: AtomicU64,
+    pub documents: AtomicU64,
+    pub suspects: AtomicU64,
+}
+
+/// Holds a reader to a rate.
+pub(super) struct Pace {
+    limit: Option<u64>,
+    began: Instant,
+    read: u64,
+}
+
+impl Pace {
+    pub fn new(rows_per_second: Option<u64>) -> Pace {
+        Pace { limit: rows_per_second.map(|limit| limit.max(1)), began: Instant::now(), read: 0 }
+    }
+
+    /// So many more were read: waits until they may have been.
+    pub async fn passed(&mut self, rows: u64) {
+        self.read += rows;
+        if let Some(limit) = self.limit {
+            let due = Duration::from_secs_f64(self.read as f64 / limit as f64);
+            tokio::time::sleep(due.saturating_sub(self.began.elapsed())).await;
+        }
+    }
+}
+
+/// The table whose rows are read.
+pub(super) struct Walk {
+    pub shared: Arc<Shared>,
+    pub schema: Arc<TableSchema>,
+    /// Columns of the key.
+    pub key: Vec<usize>,
+    /// Where the stream is when reading begins.
+    pub opened: Position,
+    pub count: Arc<Count>,
+    pub pace: Pace,
+}
+
+impl Walk {
+    /// Reads all rows; what each of the plans should hold of them goes to its buckets.
+    pub async fn run(mut self, mut sides: Vec<(u32, Buckets)>) -> Result<Vec<(u32, Buckets)>> {
+        let reader = self.shared.source.reader();
+        let Some(extent) = reader.extent(&self.schema, &self.key).await? else { return Ok(sides) };
+        self.count.estimate.store(extent.rows, Ordering::Relaxed);
+        let (schema, key, opened) = (Arc::clone(&self.schema), self.key.clone(), self.opened.clone());
+        let rows = self.shared.spec.source.chunk_rows;
+        let mut after = None;
+        let mut ended = false;
+        let mut reads = FuturesUnordered::new();
+        let mut out = Deliveries::default();
+        loop {
+            while !ended && reads.len() < AT_ONCE {
+                let from: Option<crate::source::Bound> = after.clone();
+                match reader.next_bound(&schema, &key, from.as_ref(), &extent.last, rows).await? {
+                    Some(upto) => {
+                        ended = upto == extent.last;
+                        after = Some(upto.clone());
+                        let (reader, schema, key, opened) = (&reader, &schema, &key, &opened);
+                        reads.push(async move {
+                            reader.read_range(schema, key, from.as_ref(), &upto, opened).await
+                        });
+                    }
+                    None => ended = true,
+                }
+            }
+            let Some(read) = reads.next().await else { return Ok(sides) };
+            let read = Rows::new(read?, &key);
+            let many = self.keep(&read, &mut out, &mut sides)?;
+            self.count.rows.fetch_add(many, Ordering::Relaxed);
+            self.pace.passed(many).await;
+        }
+    }
+
+    fn keep(&self, rows: &Rows, out: &mut Deliveries, sides: &mut [(u32, Buckets)]) -> Result<u64> {
+        let mut packed: Option<(usize, Bytes)> = None;
+        rows.expected(&self.shared.routes, out, |expected| {
+            let Some((_, buckets)) = sides.iter_mut().find(|(plan, _)| *plan == expected.plan) else {
+                return Ok(());
+            };
+            let key = match &packed {
+                Some((row, key)) if *row == expected.row => key,
+                _ => &packed.insert((expected.row, rows.packed_key(expected.row).unwrap_or_default())).1,
+            };
+            let (digest, number) = match &expected.document {
+                Some(document) => (digest(document), 0),
+                None => (0, REFUSED),
+            };
+            buckets.push(&Record { address: hash(&expected.address), digest, number, bytes: key })
+        })?;
+        Ok(rows.len() as u64)
+    }
+}
+
+/// Reads all documents of a target into its buckets.
+pub(super) async fn scan(
+    port: Arc<Port>,
+    plan: Arc<TargetPlan>,
+    table: Arc<str>,
+    mut buckets: Buckets,
+    count: Arc<Count>,
+    mut pace: Pace,
+) -> Result<Buckets> {
+    let scope = Scope::new(&plan, &table)?;
+    let (pages, held) = mpsc::channel::<Vec<Held>>(PAGES);
+    let scan = async {
+        // The sender goes with the scan, which ends the pages.
+        let pages = pages;
+        port.sink.scan(&scope, Look::Documents, &pages).await
+    };
+    let keep = async {
+        // And the receiver with the reading: a scan that nobody listens to ends.
+        let (mut held, mut bytes) = (held, Vec::new());
+        while let Some(page) = held.recv().await {
+            let many = page.len() as u64;
+            for one in page.iter().filter(|held| scope.holds(&held.address)) {
+                address_bytes(&one.address, &mut bytes);
+                let digest = one.document.as_deref().map_or(0, digest);
+                let number = one.version.get();
+                buckets.push(&Record { address: hash(&one.address), digest, number, bytes: &bytes })?;
+            }
+            count.documents.fetch_add(many, Ordering::Relaxed);
+            pace.passed(many).await;
+        }
+        Ok(())
+    };
+    let (scanned, kept) = tokio::join!(scan, keep);
+    scanned.and(kept)?;
+    Ok(buckets)
+}
+
+/// Notes of a journal as records.
+fn keep_notes(notes: &[Note], buckets: &mut Buckets) -> Result<()> {
+    notes.iter().try_for_each(|note| {
+        buckets.push(&Record { address: note.address, digest: 0, number: 0, bytes: &note.key })
+    })
+}
+
+/// Takes what comes of a journal until told to end.
+pub(super) async fn listen(
+    journal: Arc<Journal>,
+    mut buckets: Buckets,
+    mut end: oneshot::Receiver<()>,
+) -> Result<Buckets> {
+    while tokio::time::timeout(LISTEN, &mut end).await.is_err() {
+        keep_notes(&journal.take(), &mut buckets)?;
+    }
+    keep_notes(&journal.take(), &mut buckets)?;
+    Ok(buckets)
+}

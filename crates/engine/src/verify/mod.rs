@@ -1,0 +1,21 @@
+//! Verify: compares what targets hold with what the source's rows should have become, while writes go on (DESIGN 4.4).
+//! It changes nothing. The source is walked once for all targets of a table, each target once; what does not match is judged
+//! by reading both sides again. Read `walk`, `join`, `judge`; putting right is `repair`.
+
+mod buckets;
+mod document;
+mod expected;
+mod gather;
+mod join;
+mod journal;
+mod judge;
+mod repair;
+mod report;
+mod run;
+mod settled;
+
+pub(crate) use journal::Journals;
+pub use report::{
+    Drift, DriftKind, RepairRequest, TargetReport, Verified, VerifyProgress, VerifyReport, VerifyRequest,
+};
+pub(crate) use run::run;

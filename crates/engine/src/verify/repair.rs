@@ -1,0 +1,150 @@
+//! Puts right what a comparison found, through the lanes that everything goes through: a row is read again under a window, a
+//! stray is deleted at the version at which it was certain. What is newer by then stays.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use tokio::sync::oneshot;
+
+use super::judge::{Finding, Judge};
+use super::report::{Drift, DriftKind};
+use crate::error::{Code, Error, Result};
+use crate::ledger::AuditRecord;
+use crate::pipeline::{Accepted, Deletes, Purpose, Request, Ticket, Unit};
+use crate::sink::Held;
+use crate::value::OwnedValue;
+
+/// Puts right what one target was found to lack, to hold wrongly, or to have too much of.
+pub(super) struct Repair<'a> {
+    pub judge: &'a mut Judge,
+    /// Who asked for it.
+    pub actor: &'a str,
+}
+
+impl Repair<'_> {
+    /// Repairs, and looks again; answers what is still wrong.
+    pub async fn repair(&mut self, findings: Vec<Finding>) -> Result<Vec<Finding>> {
+        let (mut wrong, unsettled): (Vec<_>, Vec<_>) =
+            findings.into_iter().partition(|finding| finding.drift.kind != DriftKind::Unsettled);
+        if wrong.is_empty() {
+            return Ok(unsettled);
+        }
+        self.displace(&wrong).await?;
+        self.erase(&wrong).await?;
+        self.read_again(&wrong).await?;
+        let suspects = wrong.iter().map(Finding::suspect).collect();
+        let mut still = self.judge.judge(suspects).await?;
+        wrong.retain(|finding| still.iter().all(|other| other.drift.address != finding.drift.address));
+        self.audit(&wrong).await?;
+        still.extend(unsettled);
+        Ok(still)
+    }
+
+    /// What has a version that the source has not reached would refuse everything of ours.
+    async fn displace(&self, findings: &[Finding]) -> Result<()> {
+        let above = findings.iter().filter(|finding| finding.drift.version > finding.at.version);
+        let above: Vec<Held> = above.map(Finding::held).collect();
+        if !above.is_empty() {
+            self.judge.port.sink.displace(&self.judge.plan, &above).await?;
+        }
+        Ok(())
+    }
+
+    async fn erase(&self, findings: &[Finding]) -> Result<()> {
+        let extra = findings.iter().filter(|finding| finding.drift.kind == DriftKind::Extra);
+        let held: Vec<Held> = extra.clone().map(Finding::held).collect();
+        // The lowest of their positions: none of them had a row there.
+        let Some(at) = extra.map(|finding| finding.at.version).min() else { return Ok(()) };
+        let doomed = Deletes::at(at, &self.judge.schema, &self.judge.plan, held);
+        let ticket = Ticket::new(Unit::Repair);
+        let request = Request::Erase { doomed, sink: self.judge.port.index, ticket: Arc::clone(&ticket) };
+        self.judge.shared.requests.send(request).await.map_err(|_| stopping())?;
+        self.done(&ticket).await
+    }
+
+    /// The rows that should be there, as they are now.
+    async fn read_again(&self, findings: &[Finding]) -> Result<()> {
+        let keys: Vec<&Bytes> = findings
+            .iter()
+            .filter(|finding| finding.drift.kind != DriftKind::Extra)
+            .filter_map(|finding| finding.key.as_ref())
+            .collect();
+        let values: Vec<Vec<OwnedValue>> = keys.iter().filter_map(|key| self.judge.unpacked(key)).collect();
+        if values.is_empty() {
+            return Ok(());
+        }
+        let ticket = Ticket::new(Unit::Repair);
+        while self.read_once(&values, &ticket).await? == Accepted::Void {}
+        self.done(&ticket).await
+    }
+
+    async fn read_once(&self, values: &[Vec<OwnedValue>], ticket: &Arc<Ticket>) -> Result<Accepted> {
+        let Judge { shared, schema, key, port, .. } = &*self.judge;
+        let send = async |request| shared.requests.send(request).await.map_err(|_| stopping());
+        let (reply, opened) = oneshot::channel();
+        send(Request::Open { table: Arc::clone(&schema.name), key: key.clone(), reply }).await?;
+        let (window, position) = opened.await.map_err(|_| stopping())?;
+        let rows = match shared.source.reader().read_keys(schema, key, values, &position).await {
+            Ok(rows) => rows,
+            Err(error) => {
+                send(Request::Close { window }).await?;
+                return Err(error);
+            }
+        };
+        let purpose = Purpose::Repair { sink: port.index, ticket: Arc::clone(ticket) };
+        let (reply, answer) = oneshot::channel();
+        send(Request::Rows { window, key: key.clone(), rows, purpose, reply }).await?;
+        answer.await.map_err(|_| stopping())
+    }
+
+    /// Until what is on the ticket is durable.
+    async fn done(&self, ticket: &Ticket) -> Result<()> {
+        let shared = &self.judge.shared;
+        let mut committed = shared.committed.subscribe();
+        while !ticket.is_done() || ticket.is_untaken() {
+            if let Some(error) = shared.halted() {
+                return Err(error);
+            }
+            if shared.tracker.any_abandoned(&[self.judge.port.index]) {
+                return Err(Error::new(Code::VerifyStopped, format!("{} has halted", self.judge.port.name)));
+            }
+            shared.commit_wanted.notify_one();
+            committed.changed().await.map_err(|_| stopping())?;
+        }
+        Ok(())
+    }
+
+    async fn audit(&self, repaired: &[Finding]) -> Result<()> {
+        let Judge { shared, plan, schema, .. } = &*self.judge;
+        let json = |text: &str| serde_json::from_str(text).unwrap_or(serde_json::Value::Null);
+        let document = |document: &Option<Bytes>| match document {
+            Some(bytes) => serde_json::from_slice(bytes)
+                .unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned().into()),
+            None => serde_json::Value::Null,
+        };
+        let record = |finding: &Finding| {
+            let Drift { kind, key, address, fields, version } = &finding.drift;
+            let detail = serde_json::json!({
+                "table": &*schema.name,
+                "target": plan.label,
+                "key": json(key),
+                "name": &*address.target,
+                "id": &*address.id,
+                "why": kind.name(),
+                "fields": fields,
+                "before": document(&finding.before),
+                "after": document(&finding.after),
+                "version": version.to_string(),
+            });
+            AuditRecord::now(self.actor, "repair", &shared.spec.name, &detail)
+        };
+        let records: Vec<AuditRecord> = repaired.iter().map(record).collect();
+        // Together, so that they share their syncs.
+        try_join_all(records.iter().map(|record| shared.ledger.audit(record))).await.map(drop)
+    }
+}
+
+fn stopping() -> Error {
+    Error::new(Code::Stopped, "the pipeline is stopping")
+}

@@ -1,0 +1,188 @@
+//! What is asked of a comparison and what it tells.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::ledger::Ledger;
+use crate::sink::Address;
+use crate::version::Version;
+
+/// The property of a pipeline that holds its [`Verified`].
+const VERIFIED: &str = "verified";
+
+/// Which tables and targets to compare, and how gently.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyRequest {
+    /// Names or patterns of `database.table`; empty for all captured tables.
+    pub tables: Vec<String>,
+    /// Connections whose targets are compared; empty for all.
+    pub sinks: Vec<String>,
+    /// At most so many rows a second are read from the source, and of each target; `None` as fast as they come.
+    pub rows_per_second: Option<u64>,
+    /// Rows named per target; all are counted. 0: none is named.
+    pub listed: usize,
+    /// What is found is put right.
+    pub repair: Option<RepairRequest>,
+    /// A folder of its own for what does not fit in memory; about 60 bytes a row of the largest table and of its targets.
+    pub folder: PathBuf,
+}
+
+/// How far putting right may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepairRequest {
+    /// Who asked for it, for the audit.
+    pub actor: String,
+    /// At most so many documents of a pipeline are put right; what is found beyond is only told.
+    pub most: u64,
+}
+
+/// How a document differs from what its row should have become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DriftKind {
+    /// The row has none.
+    Missing,
+    /// Its members differ.
+    Different,
+    /// No row stands behind it.
+    Extra,
+    /// It changed each time it was looked at: nobody can say.
+    Unsettled,
+}
+
+impl DriftKind {
+    /// The word in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            DriftKind::Missing => "missing",
+            DriftKind::Different => "different",
+            DriftKind::Extra => "extra",
+            DriftKind::Unsettled => "unsettled",
+        }
+    }
+}
+
+/// One document that is not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    pub kind: DriftKind,
+    /// The key as an object, JSON text; `{}` where it cannot be told from the address.
+    pub key: String,
+    /// Where it is, or should be.
+    pub address: Address,
+    /// Names of the members that differ.
+    pub fields: Vec<String>,
+    /// The version that the target holds; zero if it holds none.
+    pub version: Version,
+}
+
+/// What was found of one table in one target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetReport {
+    /// `database.table`.
+    pub table: String,
+    /// As users see it (SURFACE: connection, plus `/` and the pattern when there are several).
+    pub target: String,
+    /// Connection.
+    pub sink: String,
+    /// Documents that should be there or are there.
+    pub compared: u64,
+    pub missing: u64,
+    pub different: u64,
+    pub extra: u64,
+    pub unsettled: u64,
+    /// How many of them were put right, and were as they should be afterwards.
+    pub repaired: u64,
+    /// The first of them.
+    pub rows: Vec<Drift>,
+}
+
+impl TargetReport {
+    /// How many documents are not what they should be.
+    pub fn drift(&self) -> u64 {
+        self.missing + self.different + self.extra
+    }
+
+    /// Whether more were found than are named.
+    pub fn truncated(&self) -> bool {
+        (self.rows.len() as u64) < self.drift() + self.unsettled
+    }
+
+    pub(super) fn add(&mut self, drift: Drift, listed: usize) {
+        let count = match drift.kind {
+            DriftKind::Missing => &mut self.missing,
+            DriftKind::Different => &mut self.different,
+            DriftKind::Extra => &mut self.extra,
+            DriftKind::Unsettled => &mut self.unsettled,
+        };
+        *count += 1;
+        if self.rows.len() < listed {
+            self.rows.push(drift);
+        }
+    }
+}
+
+/// What a comparison of one pipeline found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VerifyReport {
+    pub pipeline: String,
+    pub targets: Vec<TargetReport>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl VerifyReport {
+    /// How many documents are not what they should be.
+    pub fn drift(&self) -> u64 {
+        self.targets.iter().map(TargetReport::drift).sum()
+    }
+
+    /// How many are still not what they should be.
+    pub fn open(&self) -> u64 {
+        self.targets.iter().map(|target| target.drift() - target.repaired).sum()
+    }
+
+    /// How many nobody can tell of.
+    pub fn unsettled(&self) -> u64 {
+        self.targets.iter().map(|target| target.unsettled).sum()
+    }
+}
+
+/// When all of a pipeline was last compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// When it ended, in milliseconds since 1970.
+    pub at: i64,
+    /// Documents that were not what they should be, and were not put right.
+    pub drift: u64,
+}
+
+impl Verified {
+    /// As the ledger has it.
+    pub async fn of(ledger: &dyn Ledger, pipeline: &str) -> Result<Option<Verified>> {
+        let known = ledger.property(pipeline, VERIFIED).await?;
+        Ok(known.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// Into the ledger.
+    pub(super) async fn keep(self, ledger: &dyn Ledger, pipeline: &str) -> Result<()> {
+        let text = serde_json::to_string(&self).unwrap_or_default();
+        ledger.set_property(pipeline, VERIFIED, &text).await
+    }
+}
+
+/// How far a comparison has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyProgress {
+    /// The table in hand.
+    pub table: String,
+    /// Rows read of it at the source.
+    pub rows: u64,
+    /// About how many it has; 0 if unknown.
+    pub estimate: u64,
+    /// Documents read of its targets.
+    pub documents: u64,
+    /// Documents that are being looked at again.
+    pub suspects: u64,
+}
