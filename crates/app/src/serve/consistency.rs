@@ -27,7 +27,7 @@ const MOST_LISTED: u64 = 100_000;
 /// Documents of a pipeline that are put right unless asked otherwise.
 pub const MOST_REPAIRS: u64 = 10_000;
 /// Runs that are remembered.
-const KEPT: usize = 100;
+const KEPT: usize = 20;
 
 /// The runs of this process.
 pub struct Runs {
@@ -161,7 +161,7 @@ pub async fn one(
     let known = shared.runs.known();
     let run = known.get(&id).ok_or_else(|| {
         Error::new(Code::Unknown, format!("there is no comparison {id}"))
-            .fix("POST /consistency/runs starts one; a process remembers its last hundred")
+            .fix("POST /consistency/runs starts one; a process remembers its last twenty")
     })?;
     Ok(Json(match run {
         Run::Running(progress) => api::ComparisonRun {

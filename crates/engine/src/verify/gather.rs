@@ -24,6 +24,8 @@ use crate::sink::{Held, Look};
 
 /// Ranges that are read at once.
 const AT_ONCE: usize = 2;
+/// Bytes of rows that a range holds, about.
+const RANGE: usize = 4 << 20;
 /// How often notes are taken from a journal.
 const LISTEN: Duration = Duration::from_millis(20);
 /// Pages that a target may be ahead.
@@ -79,7 +81,9 @@ impl Walk {
         let Some(extent) = reader.extent(&self.schema, &self.key).await? else { return Ok(sides) };
         self.count.estimate.store(extent.rows, Ordering::Relaxed);
         let (schema, key, opened) = (Arc::clone(&self.schema), self.key.clone(), self.opened.clone());
-        let rows = self.shared.spec.source.chunk_rows;
+        let most = self.shared.spec.source.chunk_rows.max(1);
+        // Few at first: nobody knows yet how large they are.
+        let mut rows = most.min(100);
         let mut after = None;
         let mut ended = false;
         let mut reads = FuturesUnordered::new();
@@ -100,7 +104,10 @@ impl Walk {
                 }
             }
             let Some(read) = reads.next().await else { return Ok(sides) };
-            let read = Rows::new(read?, &key);
+            let read = read?;
+            let bytes: usize = read.rows.iter().map(|row| row.bytes.len()).sum();
+            rows = (RANGE * read.rows.len() / bytes.max(1)).clamp(1, most);
+            let read = Rows::new(read, &key);
             let many = self.keep(&read, &mut out, &mut sides)?;
             self.count.rows.fetch_add(many, Ordering::Relaxed);
             self.pace.passed(many).await;

@@ -17,6 +17,7 @@ use super::journal::Journal;
 use super::report::{Drift, DriftKind};
 use super::settled::Waiting;
 use crate::error::Result;
+use crate::json;
 use crate::packed;
 use crate::pipeline::{Port, Shared};
 use crate::position::Position;
@@ -205,11 +206,29 @@ impl Judge {
     fn unsettled(&self, suspect: Suspect, at: &Position) -> Finding {
         let address =
             suspect.address.unwrap_or_else(|| Address { target: Arc::default(), id: Arc::default() });
-        let key = self.key_of(&address);
+        let packed = suspect.keys.into_iter().next();
+        let known = packed.as_ref().and_then(|key| self.unpacked(key)).map(|values| self.key_json(&values));
+        let key = known.unwrap_or_else(|| self.key_of(&address));
         let drift =
             Drift { kind: DriftKind::Unsettled, key, address, fields: Vec::new(), version: Version::ZERO };
-        let key = suspect.keys.into_iter().next();
-        Finding { drift, hash: suspect.hash, key, before: None, after: None, at: at.clone() }
+        Finding { drift, hash: suspect.hash, key: packed, before: None, after: None, at: at.clone() }
+    }
+
+    /// The values of a key as an object.
+    fn key_json(&self, values: &[OwnedValue]) -> String {
+        let mut text = String::from("{");
+        for (column, value) in self.key.iter().zip(values) {
+            let Some(column) = self.schema.columns.get(*column) else { continue };
+            let mut member = Vec::new();
+            json::write_string(&mut member, &column.name);
+            member.push(b':');
+            json::write_value(&mut member, value.borrow());
+            if text.len() > 1 {
+                text.push(',');
+            }
+            text.push_str(&String::from_utf8_lossy(&member));
+        }
+        text + "}"
     }
 
     fn key_of(&self, address: &Address) -> String {

@@ -32,7 +32,7 @@ const REST: Duration = Duration::from_secs(2);
 /// How often progress is told.
 const TELL: Duration = Duration::from_millis(200);
 
-/// Compares; `found` is given every finding as soon as it is certain.
+/// Compares, and puts right what it finds if that is asked for.
 pub(crate) async fn run(
     shared: &Arc<Shared>,
     request: &VerifyRequest,
@@ -42,13 +42,11 @@ pub(crate) async fn run(
         Error::new(Code::VerifyStopped, format!("pipeline {} is being compared already", shared.spec.name))
             .fix("wait for the other comparison to end")
     })?;
-    let (began, repaired) = (Instant::now(), AtomicU64::new(0));
+    let began = Instant::now();
     let mut report = VerifyReport { pipeline: shared.spec.name.clone(), ..VerifyReport::default() };
+    let run = Run { shared, request, progress, repaired: AtomicU64::new(0) };
     for schema in tables(shared, request).await? {
-        let targets = targets(shared, request, &schema);
-        if !targets.is_empty() {
-            report.targets.extend(table(shared, request, progress, &schema, &targets, &repaired).await?);
-        }
+        report.targets.extend(run.table(schema).await?);
     }
     report.seconds = began.elapsed().as_secs_f64();
     if request.tables.is_empty() && request.sinks.is_empty() {
@@ -100,42 +98,46 @@ fn targets(
     targets
 }
 
-/// One table, begun again if a server was away meanwhile.
-async fn table(
-    shared: &Arc<Shared>,
-    request: &VerifyRequest,
-    progress: &watch::Sender<VerifyProgress>,
-    schema: &Arc<TableSchema>,
-    targets: &[(Arc<Port>, Arc<TargetPlan>)],
-    repaired: &AtomicU64,
-) -> Result<Vec<TargetReport>> {
-    let Some(key) = shared.routes.key_columns(schema) else {
-        let what = format!("{} has no key", schema.name);
-        return Err(Error::new(Code::RouteNoKey, what));
-    };
-    let mut tries = 0;
-    loop {
-        let comparison = Comparison {
-            shared,
-            request,
-            schema,
-            key: &key,
-            targets,
-            count: Arc::new(Count::default()),
-            repaired,
-        };
-        let told = comparison.told(progress);
-        let result = tokio::select! {
+/// What the comparisons of all tables share.
+struct Run<'a> {
+    shared: &'a Arc<Shared>,
+    request: &'a VerifyRequest,
+    progress: &'a watch::Sender<VerifyProgress>,
+    /// Documents that were tried to put right so far.
+    repaired: AtomicU64,
+}
+
+impl Run<'_> {
+    /// One table, begun again if a server was away meanwhile or the table has changed its columns.
+    async fn table(&self, mut schema: Arc<TableSchema>) -> Result<Vec<TargetReport>> {
+        let mut tries = 0;
+        loop {
+            let error = match self.once(&schema).await {
+                Err(error) if verdict(&error) == Verdict::Retry && tries < TRIES => error,
+                result => return result,
+            };
+            tries += 1;
+            tracing::warn!(table = &*schema.name, "{error}: compared once more");
+            tokio::time::sleep(REST).await;
+            let known = self.shared.source.tables().await?;
+            schema = known.into_iter().find(|known| known.name == schema.name).unwrap_or(schema);
+        }
+    }
+
+    async fn once(&self, schema: &Arc<TableSchema>) -> Result<Vec<TargetReport>> {
+        let Run { shared, request, progress, repaired } = self;
+        let targets = targets(shared, request, schema);
+        if targets.is_empty() {
+            return Ok(Vec::new());
+        }
+        let key = shared.routes.key_columns(schema);
+        let key = key.ok_or_else(|| Error::new(Code::RouteNoKey, format!("{} has no key", schema.name)))?;
+        let count = Arc::new(Count::default());
+        let comparison =
+            Comparison { shared, request, schema, key: &key, targets: &targets, count, repaired };
+        tokio::select! {
             result = comparison.run() => result,
-            never = told => never,
-        };
-        match result {
-            Err(error) if verdict(&error) == Verdict::Retry && tries < TRIES => {
-                tries += 1;
-                tracing::warn!(table = &*schema.name, "{error}: compared once more");
-                tokio::time::sleep(REST).await;
-            }
-            result => return result,
+            never = comparison.told(progress) => never,
         }
     }
 }

@@ -10,11 +10,14 @@ use syncline_engine::sink::{Address, Delivery, Outcome, Sink};
 use syncline_engine::version::Version;
 
 use super::*;
-use crate::testing::{absent, document, server, stored, unique};
+use crate::testing::{absent, document, server, unique};
 
+/// A document of ours.
 async fn read(sink: &RedisSink, plan: &TargetPlan, key: &str) -> Option<String> {
     let address = Address { target: "".into(), id: key.into() };
-    stored(sink, plan, &address).await.map(|json| String::from_utf8(json.to_vec()).unwrap())
+    let found = sink.read(plan, &[address]).await.unwrap();
+    let ours = found.into_iter().flatten().find(|held| held.version > Version::ZERO);
+    ours.and_then(|held| held.document).map(|json| String::from_utf8(json.to_vec()).unwrap())
 }
 
 #[tokio::test]
