@@ -88,6 +88,8 @@ pub(crate) struct Capture {
     held: Vec<Held>,
     /// Where the stream stands: `resume` of the last batch.
     position: Option<Position>,
+    /// How often a stream has answered so far.
+    answers: u64,
     /// The last batch was a piece of a transaction whose end has not come.
     open_transaction: bool,
 }
@@ -105,6 +107,7 @@ impl Capture {
             waiting: Vec::new(),
             held: Vec::new(),
             position: None,
+            answers: 0,
             open_transaction: false,
         }
     }
@@ -112,6 +115,11 @@ impl Capture {
     /// Where to stream from after a break.
     pub fn position(&self) -> Option<&Position> {
         self.position.as_ref()
+    }
+
+    /// Rises with each answer of a stream.
+    pub fn answers(&self) -> u64 {
+        self.answers
     }
 
     /// A new stream begins at `position`. A transaction that was open comes again, so its pieces are not counted;
@@ -157,6 +165,7 @@ impl Capture {
     }
 
     async fn batch(&mut self, mut batch: CaptureBatch) -> Result<bool> {
+        self.answers += 1;
         let halted = self.shared.tables.halted();
         if !halted.is_empty() {
             batch.changes.retain(|change| !halted.contains(&*change.schema.name));
@@ -299,6 +308,7 @@ impl Capture {
 
     /// False once the dispatcher is gone.
     async fn table(&mut self, event: TableEvent, position: Position) -> Result<bool> {
+        self.answers += 1;
         // Rows read right before it carry this position's version too; what is captured behind it lies higher.
         let at = position.version.next();
         let table = match &event {

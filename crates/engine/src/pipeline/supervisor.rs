@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -34,8 +34,6 @@ use crate::verify::Verified;
 const WORK: usize = 4;
 /// How long a stop waits for sinks that do not answer. What they do not hold is read again at the next start.
 const DRAIN: Duration = Duration::from_secs(10);
-/// A stream that was open for so long has worked, though nothing came.
-const LASTED: Duration = Duration::from_secs(5);
 
 /// Starts a pipeline. Fails only for what must be right before anything runs: the ledger and the routes.
 pub async fn spawn(parts: PipelineParts) -> Result<PipelineHandle> {
@@ -180,6 +178,7 @@ async fn stream(
     let mut capture = Capture::new(Arc::clone(shared), work, asked);
     let mut backoff = Backoff::default();
     while control.unpaused().await == Wish::Run {
+        let answers = capture.answers();
         let next = async {
             let mut stream = shared.source.stream(from.as_ref()).await?;
             shared.source_recovered();
@@ -192,13 +191,11 @@ async fn stream(
             shared.streaming.store(true, Ordering::Relaxed);
             capture.run(&mut *stream, &mut control).await
         };
-        let began = Instant::now();
         let left = next.await;
         shared.streaming.store(false, Ordering::Relaxed);
-        let before = from.as_ref().map(|position| position.version);
         from = capture.position().map(StoredPosition::from).or(from);
-        // A stream that opens and breaks off at once has not worked.
-        if from.as_ref().map(|position| position.version) > before || began.elapsed() > LASTED {
+        // A stream that opens and breaks off at once has not worked; it answers every second, though nothing comes.
+        if capture.answers() > answers {
             backoff.reset();
         }
         match left {
