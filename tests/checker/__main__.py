@@ -1,6 +1,7 @@
 """The checker's command line.
 
     services.sh python -m checker compare --source URL --table 'flights.*' --target SPEC...
+        (or --source sqlite:FILE --table 'main.*')
     services.sh python -m checker count --source URL --from FILE:POSITION [--to FILE:POSITION]
     services.sh python -m checker position --source URL
 
@@ -16,10 +17,10 @@ import json
 import sys
 import time
 
+from . import source, sqlite_source
 from .binlog import count_rows, total
 from .compare import compare
 from .database import binlog_end, connect
-from .source import read_table, tables_like
 from .sqlite_target import SqliteCache, SqliteSearch
 from .targets import Archive, Redis, Search
 
@@ -45,14 +46,24 @@ def dead_keys(options, table, target):
     return keys
 
 
+def tables(options, pattern):
+    """All tables that a pattern names, with their rows."""
+    if options.source.startswith("sqlite:"):
+        for name in sqlite_source.tables_like(options.source, pattern):
+            yield sqlite_source.read_table(options.source, name, options.key)
+        return
+    for name in source.tables_like(options.source, pattern):
+        yield source.read_table(options.source, name, options.key, options.zero_date_text, options.where)
+
+
 def comparisons(options):
     """What is found, table by table and target by target."""
     targets = [spec.split("=", 1) for spec in options.target]
     for pattern in options.table:
-        for name in tables_like(options.source, pattern):
-            table = read_table(options.source, name, options.key, options.zero_date_text, options.where)
+        for table in tables(options, pattern):
+            table.rename(dict(word.split("=", 1) for word in options.field))
             for target, spec in targets:
-                dead = dead_keys(options, name, target)
+                dead = dead_keys(options, table.name, target)
                 yield compare(table, target, reader_of(spec, table), dead, options.absent_is_null, options.show)
 
 
@@ -96,6 +107,7 @@ def arguments(words=None):
     one.add_argument("--target", action="append", required=True, help="NAME=SPEC")
     one.add_argument("--key", action="append", help="key columns, default: the primary key")
     one.add_argument("--where", help="SQL: only these rows belong into the targets")
+    one.add_argument("--field", action="append", default=[], help="COLUMN=FIELD: what a column is called in documents")
     one.add_argument("--dead", action="append", default=[], help="TARGET:TABLE:KEY,... must be absent (dead letters)")
     one.add_argument("--absent-is-null", action="store_true", help="a member that is absent counts as null")
     one.add_argument("--zero-date-text", action="store_true", help="the route has zero_date: text")

@@ -22,6 +22,12 @@ class Table:
     def key_of(self, values):
         return key_text(values[at] for at in self.key_at)
 
+    def rename(self, fields):
+        """What columns are called in documents, where that is not their name."""
+        for column in self.columns:
+            column.name = fields.get(column.name, column.name)
+        self.names = [column.name for column in self.columns]
+
 
 def text_of(value):
     return value.decode() if isinstance(value, bytes) else value

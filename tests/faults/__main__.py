@@ -19,8 +19,9 @@ from pathlib import Path
 
 from acceptance.process import Failed
 
-from . import boundaries, buckets, cluster, configured, damage, forgetful, history, images, keys, links, mixes, pairs, silent, tables, targets, transactions  # noqa: F401  they fill the catalogue
-from .catalogue import FAULTS, PARTS, SPARES, NotHere
+from . import boundaries, buckets, cluster, configured, damage, files, forgetful, history, images, keys, links, mixes, pairs, silent, tables, targets, transactions  # noqa: F401  they fill the catalogue
+from .catalogue import FAULTS, FILE, PARTS, SPARES, NotHere
+from .file_stage import FileStage
 from .stage import Stage
 
 # Faults that are shown at once on servers which take no harm.
@@ -53,7 +54,8 @@ def show(fault, server, seed):
     began = time.monotonic()
     stage = None
     try:
-        stage = Stage(server, fault.name if seed == 1 else f"{fault.name}_{seed}", seed)
+        made = FileStage if server == FILE else Stage
+        stage = made(server, fault.name if seed == 1 else f"{fault.name}_{seed}", seed)
         try:
             fault.run(stage)
         except NotHere as reason:

@@ -5,6 +5,8 @@ from typing import Callable
 
 # Servers of their own: a fault may take their whole binlog away, or them. Each has another one (`-2`).
 SPARES = ("mariadb-spare", "mysql-spare")
+# No server: a SQLite file is the source.
+FILE = "sqlite"
 EQUAL = "ends equal"
 # In the order of the document.
 PARTS = (

@@ -1,5 +1,10 @@
 """The source's identity and history: purged, reset, restored, or another server's."""
 
+import contextlib
+import os
+import shutil
+
+from acceptance.setting import needed
 from checker.database import rows
 
 from .catalogue import SPARES, fault, halts
@@ -71,6 +76,64 @@ def healing_killed(stage):
         stage.killed(("backfill", "pipeline.yaml"), delay)
         stage.change(5)
     stage.heal()
+
+
+@contextlib.contextmanager
+def put_back(stage, running):
+    """A copy of the server's data folder is made at the beginning, and put back at the end. Of a server that runs it is made in one moment,
+    as snapshots of volumes are."""
+    folder = os.path.join(needed("SYNCLINE_SERVICES"), "run", stage.server)
+    data, copy = os.path.join(folder, "data"), os.path.join(stage.folder, "backup")
+    stage.manage("pause" if running else "stop", stage.server)
+    shutil.copytree(data, copy)
+    stage.manage("resume" if running else "start", stage.server)
+    stage.move_to(stage.server)
+    yield
+    stage.manage("kill", stage.server)
+    shutil.rmtree(data)
+    os.rename(copy, data)
+    stage.manage("start", stage.server)
+    stage.move_to(stage.server)
+
+
+def restored(stage, running):
+    stage.settle()
+    stage.change()
+    with put_back(stage, running):
+        stage.change(60)
+        stage.settle()
+    # As many transactions as were lost, and more: their numbers are used again.
+    stage.change(20)
+    stage.halts("SYN-1305")
+    stage.heal()
+    with put_back(stage, running):
+        stage.change(20)
+        stage.settle()
+    stage.change(100)
+    for _ in range(5):
+        stage.rotate()
+        stage.change(10)
+    stage.halts("SYN-1305")
+    stage.heal()
+
+
+@fault("Identity and history", "A backup of the server's data folder is put back", halts("SYN-1305", HEAL), SPARES)
+def backup_restored(stage):
+    restored(stage, running=False)
+
+
+@fault("Identity and history", "A snapshot that was made of the data folder while the server ran is put back", halts("SYN-1305", HEAL), SPARES)
+def snapshot_restored(stage):
+    restored(stage, running=True)
+
+
+@fault("Identity and history", "A backup of the server's data folder is put back that holds all that was read", servers=SPARES)
+def backup_of_all(stage):
+    stage.settle()
+    with put_back(stage, running=True):
+        pass
+    stage.change()
+    stage.settle()
 
 
 MODES = ("OFF", "OFF_PERMISSIVE", "ON_PERMISSIVE", "ON")

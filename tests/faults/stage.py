@@ -24,16 +24,17 @@ from checker.targets import search_request
 PIPELINE = """version: 1
 data: ./data
 connections:
-  shop: {source}/{database}
+  shop: {source}
   search: {search}
   hot: {redis}
   shelf: sqlite:search.db
   lake: {lake}
 pipelines:
   {database}:
-    source: {{ connection: shop, tables: ["{database}.*"]{reading} }}
+    source: {{ connection: shop, tables: ["{tables}.*"]{reading} }}
     routes:
-      - table: "{database}.*"
+{routes}"""
+ROUTE = """      - table: "{tables}.{table}"
 {options}        to:
 {targets}"""
 TARGETS = {
@@ -50,8 +51,7 @@ class Stage:
     """A table `t` with some rows and one `u` beside it, which nothing happens to."""
 
     def __init__(self, server, name, seed):
-        self.server, self.dice = server, random.Random(seed)
-        self.source, self.search = url_of(server), url_of("opensearch")
+        self.server, self.dice, self.search = server, random.Random(seed), url_of("opensearch")
         self.search_login = None
         # The source's port, if it is reached through another one.
         self.port = None
@@ -64,9 +64,10 @@ class Stage:
         self.folder = tempfile.mkdtemp(prefix="fault-")
         os.makedirs(os.path.join(self.folder, "archive"))
         self.manage("start", server)
+        self.source = self.source_of(server)
         self.forget()
         self.configure(server)
-        self.connection = connect(self.source)
+        self.connection = self.connect()
         self.sessions = []
         self.fill()
 
@@ -79,17 +80,23 @@ class Stage:
         self.lake, self.checked_lake = url, checked
         self.configure(self.server)
 
-    def configure(self, *servers, options="", reading="", targets=None):
-        """Writes the pipeline file: from which servers, lines of the route, members of the source, what it goes to."""
-        targets = [(name, word.replace("{database}", self.database)) for name, word in targets or TARGETS.items()]
-        used = {name for name, _ in targets}
-        hosts = f"127.0.0.1:{self.port}" if self.port else ",".join(url_of(server).split("@")[1] for server in servers)
+    def configure(self, *servers, options="", reading="", targets=None, routes=None):
+        """Writes the pipeline file: from which servers, lines of each route, members of the source, what it goes to; or
+        several routes by their tables."""
+        routes = {
+            table: [(name, word.replace("{database}", self.database)) for name, word in words]
+            for table, words in (routes or {"*": targets or TARGETS.items()}).items()}
+        used = {name for words in routes.values() for name, _ in words}
+        options = "".join(f"        {line}\n" for line in options.splitlines())
         with open(os.path.join(self.folder, "pipeline.yaml"), "w", encoding="utf-8") as file:
             text = PIPELINE.format(
-                source=f"mysql://root@{hosts}", database=self.database, redis=self.redis, lake=self.lake,
+                source=self.source_line(servers), database=self.database, tables=self.schema, redis=self.redis, lake=self.lake,
                 search=(self.search_login or self.search).replace("http://", "opensearch://"), reading=reading and f", {reading}",
-                options="".join(f"        {line}\n" for line in options.splitlines()),
-                targets="".join(f"          - {{ connection: {name}, {word} }}\n" for name, word in targets))
+                routes="".join(
+                    ROUTE.format(
+                        tables=self.schema, table=table, options=options,
+                        targets="".join(f"          - {{ connection: {name}, {word} }}\n" for name, word in words))
+                    for table, words in routes.items()))
             # A connection that nothing uses is refused.
             unused = [f"  {name}:" for name in TARGETS if name not in used]
             file.write("".join(line for line in text.splitlines(True) if not line.startswith(tuple(unused))))
@@ -101,6 +108,21 @@ class Stage:
         self.change(60)
 
     # ---- the source
+
+    def source_of(self, server):
+        return url_of(server)
+
+    def connect(self):
+        return connect(self.source)
+
+    @property
+    def schema(self):
+        """What stands before the dot in names of tables."""
+        return self.database
+
+    def source_line(self, servers):
+        hosts = f"127.0.0.1:{self.port}" if self.port else ",".join(url_of(server).split("@")[1] for server in servers)
+        return f"mysql://root@{hosts}/{self.database}"
 
     @property
     def mariadb(self):
@@ -179,6 +201,12 @@ class Stage:
         if found != code or not all(word in told for word in words):
             raise Failed(f"{' '.join(arguments)} ended with {found}, wanted {code} and {words}:\n{told[-3000:]}")
 
+    def refuses(self, command, ends, *words):
+        """Findings of `lint` and `check` stand on standard output, what else refuses on the other."""
+        found, told, shown = self.call(command, "pipeline.yaml")
+        if found != ends or not all(word in told + shown for word in words):
+            raise Failed(f"{command} ended with {found}, wanted {ends} and {words}:\n{shown}\n{told[-3000:]}")
+
     def settle(self, **checked):
         """Runs until all is current; everything must be equal then."""
         self.expect(("run", "pipeline.yaml", "--until-current"), 0)
@@ -211,18 +239,20 @@ class Stage:
             raise Failed(f"status ended with {code}: {told}")
         return json.loads(shown)["pipelines"][0]
 
-    def require_equal(self, without=None, more=()):
-        """`more`: further targets, as the checker takes them."""
+    def require_equal(self, without=None, more=(), fields=None):
+        """`more`: further targets, as the checker takes them; `fields`: names that columns have in documents."""
         name = self.database
         targets = [
             f"search={self.search}/{name}_{{table}}", f"hot={self.checked_redis}?key={name}:{{table}}:{{key}}",
             f"shelf=sqlite-search:{self.folder}/search.db?index={name}_{{table}}", f"lake={self.checked_lake or f'file:{self.folder}/archive'}"]
-        words = ["compare", "--source", self.source, "--table", f"{name}.*", "--absent-is-null"]
+        words = ["compare", "--source", self.source, "--table", f"{self.schema}.*", "--absent-is-null"]
         for target in targets:
             if without is None or not target.startswith(f"{without}="):
                 words += ["--target", target]
         for target in more:
             words += ["--target", target]
+        for column, field in (fields or {}).items():
+            words += ["--field", f"{column}={field}"]
         # In this process: to start another one for each comparison would cost more than all the rest.
         options = arguments(words)
         different = [found for found in comparisons(options) if not found.equal]

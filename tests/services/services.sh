@@ -48,6 +48,7 @@ SHIFT=${SYNCLINE_PORT_SHIFT:-0}
 # NAME, port, variable, URL; ports in URLs are written ~PORT and shifted like the others
 SERVERS='mariadb 13306 MARIADB mysql://root@127.0.0.1:~13306
 mariadb-full 13307 MARIADB_FULL mysql://root@127.0.0.1:~13307
+mariadb11 13311 MARIADB11 mysql://root@127.0.0.1:~13311
 mysql 13308 MYSQL mysql://root@127.0.0.1:~13308
 mysql-gtid 13309 MYSQL_GTID mysql://root@127.0.0.1:~13309
 mysql-nogtid 13310 MYSQL_NOGTID mysql://root@127.0.0.1:~13310
@@ -102,6 +103,7 @@ instances_of() {
 
 install_server() {
   case $1 in
+    mariadb11) install_mariadb11 ;;
     mariadb*) install_mariadb ;;
     mysql56) install_mysql56 && install_mariadb ;; # its client probes the server
     mysql*) install_mysql ;;
@@ -141,6 +143,7 @@ start_server() {
   case $name in
     mariadb) start_mariadb "$name" "$port" ;;
     mariadb-full) start_mariadb "$name" "$port" "${MARIADB_FULL_OPTIONS[@]}" ;;
+    mariadb11) start_mariadb11 "$name" "$port" ;;
     mysql) start_mysql "$name" "$port" ;;
     mysql-gtid) start_mysql "$name" "$port" "${MYSQL_GTID_OPTIONS[@]}" ;;
     mariadb-spare*) start_mariadb "$name" "$port" --log-slave-updates ;;

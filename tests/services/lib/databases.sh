@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# MariaDB 10.11 (apt), MySQL 9.7 (Debian sid, unpacked) and MySQL 5.6 (npm): the two ends of what Syncline reads.
+# MariaDB 10.11 (apt) and 11.8 (Debian trixie, unpacked), MySQL 9.7 (Debian sid, unpacked) and 5.6 (npm): the ends of what Syncline reads.
 # Plain instances have default binlog settings but for log_bin, server_id and binlog_format=ROW; the second flavours
 # have full row metadata and GTIDs. The spare ones may lose their binlogs and fail over to each other. root logs in over TCP without a password.
 
@@ -31,6 +31,32 @@ start_mariadb() { # NAME PORT OPTION...
     --auth-root-authentication-method=normal --skip-test-db || return 1
   launch "$name" /usr/sbin/mariadbd --no-defaults --user=root --datadir="$dir/data" --tmpdir="$dir/tmp" --port="$port" \
     --socket="$dir/sock" --pid-file="$dir/server.pid" --server-id="$port" --log-bin=bin --binlog-format=ROW "${COMMON_OPTIONS[@]}" "$@"
+  ready "$name" 90 mariadb --no-defaults -h127.0.0.1 -P"$port" -uroot -e 'select 1'
+}
+
+# A newer MariaDB than Debian 12 has: FULL_NODUP, VECTOR.
+install_mariadb11() { install_mariadb && unpack_suite trixie "$ROOT/opt/mariadb11" mariadb-server-core; }
+
+# initialize_mariadb11 DIR COMMAND...: what mariadb-install-db does, which finds no program of an unpacked root.
+initialize_mariadb11() {
+  local data=$1 share=$ROOT/opt/mariadb11/usr/share/mariadb
+  shift
+  mkdir -p "$data"
+  {
+    printf '%s\n' 'CREATE DATABASE mysql;' 'USE mysql;' 'SET @auth_root_socket = NULL;'
+    cat "$share"/mariadb_{system_tables,performance_tables,system_tables_data}.sql
+  } | "$@" --datadir="$data" --bootstrap --enforce-storage-engine= --max-allowed-packet=8M
+}
+
+start_mariadb11() { # NAME PORT OPTION...
+  local name=$1 port=$2 dir=$ROOT/run/$1 root=$ROOT/opt/mariadb11 COMMAND
+  shift 2
+  suite_command "$root" /usr/sbin/mariadbd
+  COMMAND+=(--no-defaults --user=root --basedir="$root/usr" --lc-messages-dir="$root/usr/share/mariadb" --tmpdir="$dir/tmp"
+    --plugin-dir="$root/usr/lib/mysql/plugin")
+  fresh_data "$name" initialize_mariadb11 "$dir/data.part" "${COMMAND[@]}" || return 1
+  launch "$name" "${COMMAND[@]}" --datadir="$dir/data" --port="$port" --socket="$dir/sock" --pid-file="$dir/server.pid" \
+    --server-id="$port" --log-bin=bin --binlog-format=ROW "${COMMON_OPTIONS[@]}" "$@"
   ready "$name" 90 mariadb --no-defaults -h127.0.0.1 -P"$port" -uroot -e 'select 1'
 }
 

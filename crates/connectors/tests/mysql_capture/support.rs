@@ -17,10 +17,10 @@ use syncline_engine::value::OwnedValue;
 use tempfile::TempDir;
 
 /// Server flavours; the name is that of `tests/services/services.sh` in capitals.
-pub const ALL: [&str; 5] = ["MARIADB", "MARIADB_FULL", "MYSQL", "MYSQL_GTID", "MYSQL56"];
-pub const MODERN: [&str; 4] = ["MARIADB", "MARIADB_FULL", "MYSQL", "MYSQL_GTID"];
+pub const ALL: [&str; 6] = ["MARIADB", "MARIADB_FULL", "MARIADB11", "MYSQL", "MYSQL_GTID", "MYSQL56"];
+pub const MODERN: [&str; 5] = ["MARIADB", "MARIADB_FULL", "MARIADB11", "MYSQL", "MYSQL_GTID"];
 pub const MYSQL9: [&str; 2] = ["MYSQL", "MYSQL_GTID"];
-pub const MARIADBS: [&str; 2] = ["MARIADB", "MARIADB_FULL"];
+pub const MARIADBS: [&str; 3] = ["MARIADB", "MARIADB_FULL", "MARIADB11"];
 
 /// The URL of a test server.
 pub fn url(flavour: &str) -> String {

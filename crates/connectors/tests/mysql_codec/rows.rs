@@ -70,10 +70,16 @@ pub struct Logged {
 /// Decodes events, payloads opened, and hands each with its place to `take`.
 pub fn decode(events: &[Bytes], mut take: impl FnMut(Event, &Place)) {
     let mut decoder = Decoder::new(true);
+    let mut next = 0;
     for bytes in events {
         let event =
             decoder.decode(bytes).unwrap_or_else(|e| panic!("{e}: {:02x?}", &bytes[..bytes.len().min(64)]));
-        let start = u64::from(event.header.end_position).saturating_sub(u64::from(event.header.size));
+        // MariaDB 11 leaves positions out within transactions.
+        let start = match u64::from(event.header.end_position) {
+            0 => next,
+            end => end.saturating_sub(u64::from(event.header.size)),
+        };
+        next = start + u64::from(event.header.size);
         if let EventBody::Payload(payload) = &event.body {
             let mut place = payload.place(start, event.header.size);
             let (mut inner, mut read) = (payload.open().unwrap(), 0);

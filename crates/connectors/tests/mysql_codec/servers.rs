@@ -12,6 +12,8 @@ pub enum Server {
     MariaDb,
     /// MariaDB with `binlog_row_metadata=FULL`.
     MariaDbFull,
+    /// MariaDB 11 as it comes.
+    MariaDb11,
     /// MySQL 9 as it comes: signedness alone.
     MySql,
     /// MySQL 9 with `binlog_row_metadata=FULL`.
@@ -20,13 +22,20 @@ pub enum Server {
 }
 
 impl Server {
-    pub const ALL: [Server; 5] =
-        [Server::MariaDb, Server::MariaDbFull, Server::MySql, Server::MySqlFull, Server::MySql56];
+    pub const ALL: [Server; 6] = [
+        Server::MariaDb,
+        Server::MariaDbFull,
+        Server::MariaDb11,
+        Server::MySql,
+        Server::MySqlFull,
+        Server::MySql56,
+    ];
 
     fn variable(self) -> &'static str {
         match self {
             Server::MariaDb => "SYNCLINE_TEST_MARIADB",
             Server::MariaDbFull => "SYNCLINE_TEST_MARIADB_FULL",
+            Server::MariaDb11 => "SYNCLINE_TEST_MARIADB11",
             Server::MySql => "SYNCLINE_TEST_MYSQL",
             Server::MySqlFull => "SYNCLINE_TEST_MYSQL_GTID",
             Server::MySql56 => "SYNCLINE_TEST_MYSQL56",
@@ -41,7 +50,7 @@ impl Server {
     }
 
     pub fn is_mariadb(self) -> bool {
-        matches!(self, Server::MariaDb | Server::MariaDbFull)
+        matches!(self, Server::MariaDb | Server::MariaDbFull | Server::MariaDb11)
     }
 
     /// Whether it is MySQL 8 or later.

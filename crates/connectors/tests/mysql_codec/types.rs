@@ -65,6 +65,11 @@ async fn mariadb_with_metadata_reads_what_it_streams() {
 }
 
 #[tokio::test]
+async fn mariadb_11_reads_what_it_streams() {
+    all_types(Server::MariaDb11).await;
+}
+
+#[tokio::test]
 async fn mysql_reads_what_it_streams() {
     all_types(Server::MySql).await;
 }

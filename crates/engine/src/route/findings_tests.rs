@@ -156,7 +156,7 @@ fn tables_without_a_key_and_reserved_columns_are_found() {
     let expected = [
         "routes[0].table SYN-1511 shop.t has no primary key and its route names no `key:` | add a primary key, or name `key:` in its route".to_owned(),
         format!("routes[0].to[0].index SYN-1505 the field \"_id\" cannot go to search: the target keeps that name for itself | {rename}id_, from: _id }}"),
-        format!("routes[0].to[0].index SYN-1505 the field \"a.b\" cannot go to search: it stands inside \"a\", which is a field of its own | {rename}a.b_, from: a.b }}"),
+        format!("routes[0].to[0].index SYN-1505 the field \"a.b\" cannot go to search: it stands inside \"a\", which is a field of its own | {rename}a_b, from: a.b }}"),
     ];
     assert_eq!(found, expected);
 }

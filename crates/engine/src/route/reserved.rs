@@ -61,10 +61,16 @@ pub fn reserved(kind: TargetKind, name: &str) -> Option<String> {
     }
 }
 
+/// A name of its own, which no target keeps and no other field can stand around.
+fn free(name: &str) -> String {
+    let bare = name.trim_matches(['_', '.', '$', ' ']);
+    match bare.contains('.') {
+        true => bare.replace('.', "_"),
+        false => format!("{bare}_"),
+    }
+}
+
 fn refused(target: &TargetSpec, name: &str, why: &str) -> Error {
     Error::new(Code::RouteReserved, format!("the field {name:?} cannot go to {}: {why}", target.connection))
-        .fix(format!(
-            "rename it with a transform: {{ field: {}_, from: {name} }}",
-            name.trim_matches(['_', '.', '$', ' '])
-        ))
+        .fix(format!("rename it with a transform: {{ field: {}, from: {name} }}", free(name)))
 }

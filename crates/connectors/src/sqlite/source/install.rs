@@ -103,12 +103,17 @@ impl Work<'_> {
         let Some(live) = live else { return self.renew(table, None, "appeared") };
         if live.schema.columns != table.schema.columns || live.schema.primary_key != table.schema.primary_key
         {
-            let unseen = self.changed_since(live.id)? || !self.complete(table, live.id)?;
-            let what = if unseen || must_reread(&live.schema, table) { "reread" } else { "altered" };
+            let what = if !self.complete(table, live.id)? {
+                "unseen"
+            } else if self.changed_since(live.id)? || must_reread(&live.schema, table) {
+                "reread"
+            } else {
+                "altered"
+            };
             return self.renew(table, Some(live.id), what);
         }
         if !self.complete(table, live.id)? {
-            return self.renew(table, Some(live.id), "reread");
+            return self.renew(table, Some(live.id), "unseen");
         }
         if !self.same_triggers(table, live.id)? {
             // A newer release, an index more, or a trigger of the user's made after ours: nothing was missed.

@@ -5,7 +5,7 @@
 //! _syncline_shapes(id, table_name, columns, live)  a table's columns as its triggers record them (JSON)
 //! _syncline_changes(id, shape, op, at, v0, v1, …)  one row per image, values in the shape's column order
 //!     op  I inserted, D deleted, B before and A after an update (always next to each other),
-//!         S columns as of here (v0: appeared | altered | reread), X the table is gone
+//!         S columns as of here (v0: appeared | altered | reread | unseen), X the table is gone
 //!     at  milliseconds since 1970, for people only
 //! _syncline_replaced(seq, shape, rid, v0, v1, …)   rows that the statement at work may be about to replace
 //! _syncline_consumers(name, acknowledged, seen)    how far each pipeline has come; below the lowest is pruned

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 use syncline_engine::change::{CaptureBatch, Captured, Change, Operation, Origin, TableEvent};
+use syncline_engine::error::{Code, Error};
 use syncline_engine::packed;
 use syncline_engine::position::Position;
 use syncline_engine::row::RowImage;
@@ -222,6 +223,7 @@ impl Log {
                         TableEvent::Dropped { table: Arc::clone(&schema.name), schema: Some(schema) }
                     }
                     (_, "appeared") => TableEvent::Appeared(schema),
+                    (_, "unseen") => unseen(schema),
                     (_, what) => TableEvent::Altered { schema, reread: what == "reread" },
                 };
                 // A checkpoint of the rows before it must not stand behind the event.
@@ -259,6 +261,12 @@ impl Log {
             ..CaptureBatch::at(self.position(), Vec::new())
         })
     }
+}
+
+/// The table was made anew, or its triggers were taken away: nobody recorded which rows came and went meanwhile.
+fn unseen(schema: Arc<TableSchema>) -> TableEvent {
+    let what = format!("{}: its triggers were gone, and changes may have gone by unseen", schema.name);
+    TableEvent::Unseen { schema, error: Error::new(Code::SqliteSchema, what) }
 }
 
 /// A run while it is read.

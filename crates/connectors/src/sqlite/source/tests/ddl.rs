@@ -48,7 +48,7 @@ async fn a_column_is_dropped_once_our_triggers_are() {
         .unwrap();
     let drop: String = names.iter().map(|name| format!("DROP TRIGGER \"{name}\";")).collect();
     c.execute_batch(&format!("BEGIN; {drop} ALTER TABLE t DROP COLUMN b; COMMIT")).unwrap();
-    assert_eq!(tap.event().await, "t altered to a reread true");
+    assert_eq!(tap.event().await, "t unseen");
     c.execute_batch("INSERT INTO t VALUES (5)").unwrap();
     tap.current(&source).await.unwrap();
     assert_eq!(tap.changes.len(), 1);
@@ -65,7 +65,7 @@ async fn a_rebuilt_table_is_read_again() {
          DROP TABLE t; ALTER TABLE new_t RENAME TO t; COMMIT",
     )
     .unwrap();
-    assert_eq!(tap.event().await, "t altered to a,b reread true", "nobody recorded what happened in between");
+    assert_eq!(tap.event().await, "t unseen", "nobody recorded what happened in between");
     c.execute_batch("UPDATE t SET b = 'x'").unwrap();
     tap.current(&source).await.unwrap();
     assert_eq!(tap.changes.len(), 1);
@@ -139,7 +139,7 @@ async fn triggers_that_were_dropped_are_noticed() {
     tap.step().await.unwrap();
     c.execute_batch("BEGIN; DROP TRIGGER _syncline_1_insert_t; INSERT INTO t VALUES (1, 'unseen'); COMMIT")
         .unwrap();
-    assert_eq!(tap.event().await, "t altered to a,b reread true");
+    assert_eq!(tap.event().await, "t unseen");
     c.execute_batch(
         "CREATE UNIQUE INDEX t_b ON t (b); CREATE TRIGGER mine AFTER INSERT ON t BEGIN SELECT 1; END",
     )
