@@ -73,6 +73,19 @@ def keys_not_padded(stage):
     stage.settle()
 
 
+@fault("Keys", "Keys longer than an id may be")
+def keys_very_long(stage):
+    long = "é" * 500
+    stage.sql(
+        "CREATE TABLE k (id VARCHAR(600) COLLATE utf8mb4_bin PRIMARY KEY, n INT)", "CREATE TABLE b (a VARBINARY(900), c INT, n INT, PRIMARY KEY (a, c))",
+        f"INSERT INTO k VALUES ('{long}', 1), ('{long}x', 2), ('{long}y', 3), ('short', 4)",
+        "INSERT INTO b SELECT REPEAT(CHAR(id + 1 USING latin1), 800), id, 1 FROM t WHERE id BETWEEN 1 AND 9")
+    stage.settle()
+    stage.sql("UPDATE k SET id = CONCAT(id, 'z') WHERE n = 2", f"DELETE FROM k WHERE id = '{long}'", f"UPDATE k SET id = '{long}' WHERE n = 4", "UPDATE b SET c = -c")
+    stage.sql("SET SESSION binlog_row_image = MINIMAL", "UPDATE k SET n = n + 1", "UPDATE b SET n = 2", "DELETE FROM b WHERE c = -3")
+    stage.settle()
+
+
 @fault("Keys", "Names with dots, spaces and other signs: of a table, of columns, of a key")
 def names_dotted(stage):
     stage.sql(

@@ -17,6 +17,9 @@ use crate::schema::TableSchema;
 /// The property that keeps them.
 const PROPERTY: &str = "routes";
 
+/// In the place of a fingerprint: the target was given the table once, and is not now. What it holds is as it was then.
+const AWAY: &str = "";
+
 /// How documents are made: by sink, target and table.
 type Fingerprints = BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>;
 
@@ -25,6 +28,8 @@ type Fingerprints = BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>
 struct Differences {
     /// Tables that the same sinks get for the first time.
     added: BTreeMap<Vec<String>, Vec<String>>,
+    /// Tables that the same sinks get again, which did not get them for a while.
+    returned: BTreeMap<Vec<String>, Vec<String>>,
     /// Tables whose documents are made in another way.
     stale: BTreeSet<String>,
 }
@@ -34,25 +39,44 @@ impl Differences {
         before: &Fingerprints,
         now: impl Iterator<Item = (&'a String, &'a BTreeMap<String, BTreeMap<String, String>>)>,
     ) -> Differences {
-        let (mut added, mut stale) = (BTreeMap::<&String, BTreeSet<&String>>::new(), BTreeSet::new());
+        let mut stale = BTreeSet::new();
+        let mut added = BTreeMap::<&String, BTreeSet<&String>>::new();
+        let mut returned = added.clone();
         for (sink, targets) in now {
             for (target, tables) in targets {
                 let known = before.get(sink).and_then(|targets| targets.get(target));
-                for (table, fingerprint) in tables {
+                for (table, fingerprint) in tables.iter().filter(|(_, fingerprint)| *fingerprint != AWAY) {
                     match known.and_then(|tables| tables.get(table)) {
                         None => _ = added.entry(table).or_default().insert(sink),
+                        Some(known) if known == AWAY => _ = returned.entry(table).or_default().insert(sink),
                         Some(known) if known != fingerprint => _ = stale.insert(table.clone()),
                         Some(_) => {}
                     }
                 }
             }
         }
-        let mut differences = Differences { stale, ..Differences::default() };
-        for (table, sinks) in added {
-            let sinks = sinks.into_iter().cloned().collect();
-            differences.added.entry(sinks).or_default().push(table.clone());
+        Differences { added: by_sinks(added), returned: by_sinks(returned), stale }
+    }
+}
+
+fn by_sinks(tables: BTreeMap<&String, BTreeSet<&String>>) -> BTreeMap<Vec<String>, Vec<String>> {
+    let mut groups = BTreeMap::<Vec<String>, Vec<String>>::new();
+    for (table, sinks) in tables {
+        groups.entry(sinks.into_iter().cloned().collect()).or_default().push(table.clone());
+    }
+    groups
+}
+
+/// What a sink was given before and is not given now stays known, as long as the file names the sink. (One that it does not
+/// name begins anew when it comes back.)
+fn remember(before: &Fingerprints, now: &mut Fingerprints) {
+    for (sink, targets) in now {
+        for (target, tables) in before.get(sink).into_iter().flatten() {
+            let given = targets.entry(target.clone()).or_default();
+            for table in tables.keys() {
+                given.entry(table.clone()).or_insert_with(|| AWAY.to_owned());
+            }
         }
-        differences
     }
 }
 
@@ -89,12 +113,16 @@ impl Shared {
             self.names[1..].iter().map(|name| (name.clone(), BTreeMap::new())).collect();
         tables.iter().for_each(|schema| self.add_fingerprints(schema, &mut now));
         let before = kept(&*self.ledger, &self.spec.name).await?;
+        before.iter().for_each(|before| remember(before, &mut now));
         if before.as_ref() == Some(&now) {
             return Ok(());
         }
         if let Some(before) = before {
             let known = now.iter().filter(|(sink, _)| !self.is_one_of(sink, new));
-            let Differences { added, stale } = Differences::of(&before, known);
+            let Differences { added, returned, stale } = Differences::of(&before, known);
+            for (sinks, tables) in returned {
+                self.take_back(&sinks, tables, start).await?;
+            }
             for (sinks, tables) in added.into_iter().filter(|_| self.spec.source.backfill) {
                 tracing::info!(pipeline = self.spec.name, ?sinks, ?tables, "a new target is filled");
                 self.want_backfill(tables, sinks).await?;
@@ -104,6 +132,20 @@ impl Shared {
             }
         }
         self.keep(&now).await
+    }
+
+    /// Tables that these sinks get again: what they hold of them is as it was when they were taken out.
+    async fn take_back(&self, sinks: &[String], mut tables: Vec<String>, start: &Position) -> Result<()> {
+        // What is halted or dropped is read again as a whole anyway.
+        tables.retain(|table| self.tables.get(table).is_none());
+        if self.spec.source.backfill {
+            tracing::info!(pipeline = self.spec.name, ?sinks, ?tables, "tables that were taken out are back");
+            return self.want_swept(tables, sinks, start.version).await;
+        }
+        for table in tables {
+            self.mark_stale(&table, start).await?;
+        }
+        Ok(())
     }
 
     /// A table that appears while the pipeline runs is filled by itself.
@@ -215,6 +257,20 @@ mod tests {
             [(vec!["a".to_owned()], vec!["shop.u".to_owned()]), (both, vec!["shop.new".to_owned()])];
         assert_eq!(added, expected.into());
         assert_eq!(Differences::of(&now, now.iter()), Differences::default());
+    }
+
+    #[test]
+    fn what_was_taken_out_is_remembered_and_comes_back() {
+        let all =
+            routes(r#"{"a": {"index: x": {"shop.t": "1", "shop.u": "1"}, "index: y": {"shop.t": "1"}}}"#);
+        let mut less = routes(r#"{"a": {"index: x": {"shop.u": "1"}}, "b": {"key: k": {"shop.u": "1"}}}"#);
+        remember(&all, &mut less);
+        let gone = r#"{"a": {"index: x": {"shop.t": "", "shop.u": "1"}, "index: y": {"shop.t": ""}}, "b": {"key: k": {"shop.u": "1"}}}"#;
+        assert_eq!(less, routes(gone));
+        let differences = Differences::of(&less, all.iter());
+        assert_eq!(differences.returned, [(vec!["a".to_owned()], vec!["shop.t".to_owned()])].into());
+        assert!(differences.added.is_empty() && differences.stale.is_empty());
+        assert!(Differences::of(&all, less.iter()).stale.is_empty(), "what is taken out is not stale");
     }
 
     #[test]
