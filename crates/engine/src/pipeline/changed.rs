@@ -250,7 +250,8 @@ mod tests {
             r#"{"a": {"index: x": {"shop.t": "2", "shop.u": "1", "shop.new": "1"}, "index: y": {"shop.u": "1"}},
                 "b": {"key: k": {"shop.t": "1", "shop.new": "1"}}}"#,
         );
-        let Differences { added, stale } = Differences::of(&before, now.iter());
+        let Differences { added, returned, stale } = Differences::of(&before, now.iter());
+        assert!(returned.is_empty());
         assert_eq!(stale.into_iter().collect::<Vec<_>>(), ["shop.t"]);
         let both = vec!["a".to_owned(), "b".to_owned()];
         let expected =
