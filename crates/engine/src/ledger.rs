@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::AuditChain;
 use crate::clock::now_millis;
+use crate::consistency::{ComparisonFilter, ComparisonRecord, Sample};
 use crate::error::Result;
 use crate::mark::Marks;
 use crate::position::StoredPosition;
@@ -324,6 +325,21 @@ pub trait Ledger: Send + Sync {
     async fn forget_uncounted_letters(&self, pipeline: &str) -> Result<()>;
     /// Lists, oldest first.
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>>;
+
+    /// Keeps the record of a comparison that has ended, whole or not at all; answers its id.
+    async fn add_comparison(&self, record: &ComparisonRecord) -> Result<i64>;
+    /// Records, oldest first.
+    async fn comparisons(&self, filter: &ComparisonFilter) -> Result<Vec<ComparisonRecord>>;
+    /// For each table and target the last record that covers it: full, and of the same tenant (`None`: of all of them).
+    async fn covering(&self, pipeline: &str, tenant: Option<&str>) -> Result<Vec<ComparisonRecord>>;
+    /// Keeps a sample. One of the same minute is added to: the larger lag, the later number of dead letters.
+    async fn add_sample(&self, pipeline: &str, sample: &Sample) -> Result<()>;
+    /// Samples of the minutes that began then or later (milliseconds since 1970), oldest first.
+    async fn samples(&self, pipeline: &str, since: i64) -> Result<Vec<Sample>>;
+    /// Forgets records and samples from before then (milliseconds since 1970); answers how many records.
+    async fn forget_comparisons(&self, pipeline: &str, before: i64) -> Result<u64>;
+    /// How many dead letters wait, by table and target (as users see it).
+    async fn dead_letter_counts(&self, pipeline: &str) -> Result<Vec<(String, String, u64)>>;
 
     /// Adds to the audit, behind all that was added before, by whatever process.
     async fn audit(&self, record: &AuditRecord) -> Result<()>;

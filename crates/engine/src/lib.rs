@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod change;
 pub mod clock;
+pub mod consistency;
 pub mod error;
 pub mod json;
 pub mod ledger;
@@ -18,6 +19,7 @@ pub mod schema;
 pub mod shown;
 pub mod sink;
 pub mod source;
+pub mod tasks;
 pub mod value;
 pub mod verify;
 pub mod version;

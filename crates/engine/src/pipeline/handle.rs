@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -15,7 +16,11 @@ use crate::ledger::{DeadLetterFilter, Ledger, TableState};
 use crate::route::{Pattern, PipelineSpec};
 use crate::sink::Sink;
 use crate::source::Source;
+use crate::tasks;
 use crate::verify::{self, VerifyProgress, VerifyReport, VerifyRequest};
+
+/// How long a comparison may take to end with its pipeline.
+const COMPARED: Duration = Duration::from_secs(10);
 
 /// Everything a pipeline is made of.
 pub struct PipelineParts {
@@ -160,6 +165,12 @@ impl PipelineHandle {
         verify::run(&self.shared, request, progress).await
     }
 
+    /// Does what the file wants done at set times, and keeps samples of the lag, until the pipeline ends. `folder`: where
+    /// comparisons keep what does not fit in memory.
+    pub async fn keep_schedule(&self, folder: &std::path::Path) {
+        tasks::run(&self.shared, folder).await;
+    }
+
     /// Returns once backfill is done and every sink holds everything up to the source's position read after that.
     pub async fn until_current(&self) -> Result<()> {
         current::wait(&self.shared).await
@@ -170,10 +181,11 @@ impl PipelineHandle {
         self.shared.wish.send_replace(Wish::Stop);
     }
 
-    /// Waits for the end.
+    /// Waits for the end, and for the record of a comparison that ends with it.
     pub async fn ended(&self) -> Ended {
         // The sender lives in `shared`, which this handle holds.
         drop(self.shared.ended.subscribe().wait_for(|ended| *ended).await);
+        drop(tokio::time::timeout(COMPARED, self.shared.verifying.lock()).await);
         self.shared.halted().map_or(Ended::Stopped, Ended::Halted)
     }
 }

@@ -41,11 +41,12 @@ mod window;
 
 pub use anew::begin_anew;
 pub(crate) use capture::{Accepted, Purpose, Request};
-pub(crate) use control::Wish;
+pub(crate) use control::{Control, Wish};
 pub use handle::*;
 pub use phase::{Edge, Phase, Phases};
 pub(crate) use port::Port;
 pub(crate) use shared::Shared;
+pub(crate) use snapshot::{lag, take as look};
 pub use status::*;
 pub use supervisor::spawn;
 pub(crate) use sweep::Deletes;

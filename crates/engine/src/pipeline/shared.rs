@@ -21,6 +21,7 @@ use crate::ledger::{Ledger, TableRecord, TableState};
 use crate::position::Position;
 use crate::route::{PipelineSpec, RouteTable};
 use crate::source::Source;
+use crate::tasks::Timetable;
 use crate::verify::{Journals, Verified};
 use crate::version::Version;
 
@@ -43,6 +44,10 @@ pub(crate) struct Shared {
     pub verified: watch::Sender<Option<Verified>>,
     /// One comparison at a time.
     pub verifying: tokio::sync::Mutex<()>,
+    /// Comparisons that found more than they might put right.
+    pub limits_reached: AtomicU64,
+    /// The work that starts at set times.
+    pub timetable: Timetable,
     /// Index 0 is the router: it has no port.
     pub names: Vec<String>,
     /// Ports hold this; the handle and the supervisor hold the ports.
@@ -107,6 +112,7 @@ impl Shared {
             planning: tokio::sync::Mutex::default(),
             epoch: parts.record.epoch,
             written_before: parts.written_before,
+            timetable: Timetable::new(&parts.spec.schedule),
             spec: parts.spec,
             source: parts.source,
             ledger: parts.ledger,
@@ -115,6 +121,7 @@ impl Shared {
             journals: Journals::default(),
             verified: watch::Sender::new(parts.verified),
             verifying: tokio::sync::Mutex::default(),
+            limits_reached: AtomicU64::new(0),
             names: parts.names,
             ports: OnceLock::new(),
             wish: watch::Sender::new(wish),

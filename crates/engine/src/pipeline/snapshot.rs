@@ -42,6 +42,8 @@ pub(crate) fn take(shared: &Shared) -> PipelineStatus {
         dead_letters: dead.max(0) as u64,
         backfill: shared.backfills.look(),
         verified: *shared.verified.borrow(),
+        schedule: shared.timetable.look(),
+        limits_reached: shared.limits_reached.load(Ordering::Relaxed),
         error: shared.halted().or_else(|| shared.source_trouble()),
     }
 }
@@ -108,7 +110,7 @@ fn state(shared: &Shared, sinks: &[SinkStatus], tables: &BTreeMap<String, TableS
 }
 
 /// Age of the newest change that was captured, unless there is nothing left to capture and to apply.
-fn lag(shared: &Shared) -> f64 {
+pub(crate) fn lag(shared: &Shared) -> f64 {
     let time = shared.source_time.load(Ordering::Relaxed);
     let current = shared.caught_up.load(Ordering::Relaxed) && shared.tracker.idle();
     if current || time == 0 {

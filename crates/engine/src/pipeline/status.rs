@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Error;
 use crate::ledger::{Counts, TableState};
+use crate::tasks::TaskStatus;
 use crate::verify::Verified;
 
 /// See SURFACE `status`.
@@ -51,6 +52,10 @@ pub struct PipelineStatus {
     pub backfill: Vec<BackfillStatus>,
     /// When all of it was last compared, and what that found.
     pub verified: Option<Verified>,
+    /// What the file has started at set times.
+    pub schedule: Vec<TaskStatus>,
+    /// Comparisons of this process that found more than they might put right.
+    pub limits_reached: u64,
     /// What keeps the pipeline from running.
     pub error: Option<Error>,
 }

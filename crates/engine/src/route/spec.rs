@@ -4,6 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::tasks::TaskSpec;
+
+/// How long records of comparisons stay unless the file says otherwise.
+pub const KEEP_REPORTS: Duration = Duration::from_secs(90 * 86_400);
+
 /// A source's tables and where they go.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PipelineSpec {
@@ -19,6 +24,10 @@ pub struct PipelineSpec {
     pub max_dead_letters: u64,
     /// Bytes in flight between source and sinks.
     pub memory: usize,
+    /// What is done at set times.
+    pub schedule: Vec<TaskSpec>,
+    /// How long records of comparisons stay.
+    pub keep_reports: Duration,
 }
 
 impl PipelineSpec {
@@ -31,6 +40,8 @@ impl PipelineSpec {
             routes,
             max_dead_letters: 1000,
             memory: 32 << 20,
+            schedule: Vec::new(),
+            keep_reports: KEEP_REPORTS,
         }
     }
 }

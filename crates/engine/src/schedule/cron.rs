@@ -81,6 +81,13 @@ impl FromStr for Cron {
     }
 }
 
+impl PartialEq for Cron {
+    /// Written the same.
+    fn eq(&self, other: &Cron) -> bool {
+        self.text == other.text
+    }
+}
+
 impl fmt::Display for Cron {
     /// As it was written.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

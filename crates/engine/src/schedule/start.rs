@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::cron::Cron;
 
 /// When something is to start, again and again.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     name: String,
     cron: Cron,
@@ -42,6 +42,11 @@ impl Schedule {
         self
     }
 
+    /// The expression.
+    pub fn cron(&self) -> &Cron {
+        &self.cron
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -50,6 +55,20 @@ impl Schedule {
     /// The longest delay.
     pub fn jitter(&self) -> Duration {
         self.jitter
+    }
+
+    /// The first start that begins later than `now`; `None` if there is none any more.
+    pub fn next(&self, now: Timestamp) -> Option<Start> {
+        let first = self.after(now)?;
+        // One that is due already may still be delayed, though never beyond the one that is due after it.
+        let apart =
+            self.after(first.due).map_or(SignedDuration::MAX, |next| next.due.duration_since(first.due));
+        let jitter = SignedDuration::try_from(self.jitter).unwrap_or(SignedDuration::MAX);
+        let mut start = self.after(now.checked_sub(jitter.min(apart)).unwrap_or(now))?;
+        while start.at <= now {
+            start = self.after(start.due)?;
+        }
+        Some(start)
     }
 
     /// The first start that is due later than `due`; `None` if there is none any more.

@@ -9,6 +9,7 @@ mod gather;
 mod join;
 mod journal;
 mod judge;
+mod keep;
 mod repair;
 mod report;
 mod run;
@@ -16,6 +17,7 @@ mod settled;
 
 pub(crate) use journal::Journals;
 pub use report::{
-    Drift, DriftKind, RepairRequest, TargetReport, Verified, VerifyProgress, VerifyReport, VerifyRequest,
+    Drift, DriftKind, MOST_REPAIRS, RepairRequest, TargetReport, Verified, VerifyProgress, VerifyReport,
+    VerifyRequest,
 };
 pub(crate) use run::run;

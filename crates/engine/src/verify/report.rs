@@ -9,6 +9,9 @@ use crate::ledger::Ledger;
 use crate::sink::Address;
 use crate::version::Version;
 
+/// Documents of a pipeline that are put right at once unless asked otherwise.
+pub const MOST_REPAIRS: u64 = 10_000;
+
 /// The property of a pipeline that holds its [`Verified`].
 const VERIFIED: &str = "verified";
 
@@ -27,6 +30,8 @@ pub struct VerifyRequest {
     pub repair: Option<RepairRequest>,
     /// A folder of its own for what does not fit in memory; about 60 bytes a row of the largest table and of its targets.
     pub folder: PathBuf,
+    /// Who or what asked for it, for the record that stays in the ledger.
+    pub why: String,
 }
 
 /// How far putting right may go.
@@ -130,6 +135,8 @@ pub struct VerifyReport {
     pub targets: Vec<TargetReport>,
     /// How long it took.
     pub seconds: f64,
+    /// More was found than might be put right.
+    pub limited: bool,
 }
 
 impl VerifyReport {

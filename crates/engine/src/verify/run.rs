@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
@@ -14,6 +14,7 @@ use super::gather::{Count, Pace, Walk, listen, scan};
 use super::join::join;
 use super::journal::Journal;
 use super::judge::{self, Finding, Judge};
+use super::keep;
 use super::repair::Repair;
 use super::report::{
     DriftKind, RepairRequest, TargetReport, Verified, VerifyProgress, VerifyReport, VerifyRequest,
@@ -22,7 +23,7 @@ use super::settled::Waiting;
 use crate::clock::now_millis;
 use crate::error::{Code, Error, Result};
 use crate::ledger::TableState;
-use crate::pipeline::{Port, Shared, Verdict, verdict};
+use crate::pipeline::{Control, Port, Shared, Verdict, verdict};
 use crate::route::{Pattern, TargetPlan};
 use crate::schema::TableSchema;
 
@@ -39,16 +40,17 @@ pub(crate) async fn run(
     progress: &watch::Sender<VerifyProgress>,
 ) -> Result<VerifyReport> {
     let _one_at_a_time = shared.verifying.try_lock().map_err(|_| {
-        Error::new(Code::VerifyStopped, format!("pipeline {} is being compared already", shared.spec.name))
-            .fix("wait for the other comparison to end")
+        Error::new(Code::VerifyBusy, format!("pipeline {} is being compared already", shared.spec.name))
     })?;
-    let began = Instant::now();
+    let (began_at, began) = (now_millis(), Instant::now());
     let mut report = VerifyReport { pipeline: shared.spec.name.clone(), ..VerifyReport::default() };
-    let run = Run { shared, request, progress, repaired: AtomicU64::new(0) };
-    for schema in tables(shared, request).await? {
-        report.targets.extend(run.table(schema).await?);
-    }
+    let run = Run { shared, request, progress, repaired: AtomicU64::new(0), limited: AtomicBool::new(false) };
+    let ended = run.all(&mut report.targets).await;
     report.seconds = began.elapsed().as_secs_f64();
+    report.limited = run.limited.into_inner();
+    let kept = keep::keep(shared, request, &report, began_at, ended.as_ref().err()).await;
+    ended?;
+    kept?;
     if request.tables.is_empty() && request.sinks.is_empty() {
         let verified = Verified { at: now_millis(), drift: report.open() };
         verified.keep(&*shared.ledger, &shared.spec.name).await?;
@@ -105,9 +107,19 @@ struct Run<'a> {
     progress: &'a watch::Sender<VerifyProgress>,
     /// Documents that were tried to put right so far.
     repaired: AtomicU64,
+    /// More was found than may be put right.
+    limited: AtomicBool,
 }
 
 impl Run<'_> {
+    /// All tables, one after the other; what was compared to the end is in `targets` even if a later one fails.
+    async fn all(&self, targets: &mut Vec<TargetReport>) -> Result<()> {
+        for schema in tables(self.shared, self.request).await? {
+            targets.extend(self.table(schema).await?);
+        }
+        Ok(())
+    }
+
     /// One table, begun again if a server was away meanwhile or the table has changed its columns.
     async fn table(&self, mut schema: Arc<TableSchema>) -> Result<Vec<TargetReport>> {
         let mut tries = 0;
@@ -125,7 +137,7 @@ impl Run<'_> {
     }
 
     async fn once(&self, schema: &Arc<TableSchema>) -> Result<Vec<TargetReport>> {
-        let Run { shared, request, progress, repaired } = self;
+        let Run { shared, request, progress, repaired, limited } = self;
         let targets = targets(shared, request, schema);
         if targets.is_empty() {
             return Ok(Vec::new());
@@ -134,7 +146,7 @@ impl Run<'_> {
         let key = key.ok_or_else(|| Error::new(Code::RouteNoKey, format!("{} has no key", schema.name)))?;
         let count = Arc::new(Count::default());
         let comparison =
-            Comparison { shared, request, schema, key: &key, targets: &targets, count, repaired };
+            Comparison { shared, request, schema, key: &key, targets: &targets, count, repaired, limited };
         tokio::select! {
             result = comparison.run() => result,
             never = comparison.told(progress) => never,
@@ -151,6 +163,7 @@ struct Comparison<'a> {
     count: Arc<Count>,
     /// Documents of the pipeline that were tried to put right so far.
     repaired: &'a AtomicU64,
+    limited: &'a AtomicBool,
 }
 
 /// One target with all that was gathered of it.
@@ -190,7 +203,13 @@ impl Comparison<'_> {
     async fn run(&self) -> Result<Vec<TargetReport>> {
         let folder = Folder::new(&self.request.folder)?;
         let mut reports = Vec::new();
-        for (gathered, (port, plan)) in self.gather(&folder.0).await?.into_iter().zip(self.targets) {
+        let mut control = Control::new(&self.shared.wish);
+        let gathered = tokio::select! {
+            gathered = self.gather(&folder.0) => gathered?,
+            // What is judged later ends by itself then, with what it has begun to put right.
+            () = control.stopping() => return Err(keep::stopping(self.shared)),
+        };
+        for (gathered, (port, plan)) in gathered.into_iter().zip(self.targets) {
             reports.push(self.compare(gathered, port, plan).await?);
         }
         Ok(reports)
@@ -318,12 +337,9 @@ impl Comparison<'_> {
         findings.retain(|finding| finding.drift.kind != DriftKind::Unsettled);
         let left = most.saturating_sub(self.repaired.load(Ordering::Relaxed));
         if findings.len() as u64 > left {
-            let pipeline = &self.shared.spec.name;
-            tracing::error!(
-                pipeline,
-                most,
-                "more is wrong than may be put right at once: the rest is left as it is"
-            );
+            if !self.limited.swap(true, Ordering::Relaxed) {
+                keep::limit_reached(self.shared, self.request, actor, *most).await?;
+            }
             findings.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         }
         let wanted = findings.len() as u64;

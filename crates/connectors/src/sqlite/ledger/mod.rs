@@ -1,11 +1,12 @@
 //! The ledger in `DATA/ledger.db`: one writer thread that commits many callers' work at once, one reader beside it.
-//! Layout and migrations are `schema.rs`, statements `write.rs`, `read.rs` and `audit.rs`. What the records mean is the engine's.
+//! Layout and migrations are `schema.rs`, statements `write.rs`, `read.rs`, `audit.rs` and `comparisons.rs`. What the records mean is the engine's.
 //!
 //! The file is in WAL mode with `synchronous=FULL`: an answer `Ok` stands on a finished fsync. A failed one is never
 //! tried again (the kernel may have dropped the pages): the ledger refuses everything from then on.
 
 mod audit;
 mod backup;
+mod comparisons;
 mod letters;
 mod lock;
 mod open;
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use rusqlite::Connection;
 use syncline_engine::audit::AuditChain;
+use syncline_engine::consistency::{ComparisonFilter, ComparisonRecord, Sample};
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::ledger::{
     AuditRecord, BackfillTable, Chunk, Commit, CountKey, Counts, DeadLetter, DeadLetterFilter, Ledger,
@@ -215,6 +217,41 @@ impl Ledger for SqliteLedger {
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
         let filter = filter.clone();
         self.read(move |c| read::dead_letters(c, &filter)).await
+    }
+
+    async fn add_comparison(&self, record: &ComparisonRecord) -> Result<i64> {
+        let record = record.clone();
+        self.writer.run(move |c| comparisons::add(c, &record)).await
+    }
+
+    async fn comparisons(&self, filter: &ComparisonFilter) -> Result<Vec<ComparisonRecord>> {
+        let filter = filter.clone();
+        self.read(move |c| comparisons::list(c, &filter)).await
+    }
+
+    async fn covering(&self, pipeline: &str, tenant: Option<&str>) -> Result<Vec<ComparisonRecord>> {
+        let (pipeline, tenant) = (pipeline.to_owned(), tenant.map(str::to_owned));
+        self.read(move |c| comparisons::covering(c, &pipeline, tenant.as_deref())).await
+    }
+
+    async fn add_sample(&self, pipeline: &str, sample: &Sample) -> Result<()> {
+        let (pipeline, sample) = (pipeline.to_owned(), *sample);
+        self.writer.run(move |c| comparisons::add_sample(c, &pipeline, &sample)).await
+    }
+
+    async fn samples(&self, pipeline: &str, since: i64) -> Result<Vec<Sample>> {
+        let pipeline = pipeline.to_owned();
+        self.read(move |c| comparisons::samples(c, &pipeline, since)).await
+    }
+
+    async fn forget_comparisons(&self, pipeline: &str, before: i64) -> Result<u64> {
+        let pipeline = pipeline.to_owned();
+        self.writer.run(move |c| comparisons::forget(c, &pipeline, before)).await
+    }
+
+    async fn dead_letter_counts(&self, pipeline: &str) -> Result<Vec<(String, String, u64)>> {
+        let pipeline = pipeline.to_owned();
+        self.read(move |c| read::dead_letter_counts(c, &pipeline)).await
     }
 
     async fn audit(&self, record: &AuditRecord) -> Result<()> {

@@ -11,7 +11,7 @@ use syncline_engine::position::StoredPosition;
 use syncline_engine::source::Bound;
 use syncline_engine::version::Version;
 
-fn uint(row: &Row<'_>, column: usize) -> Result<u64> {
+pub(super) fn uint(row: &Row<'_>, column: usize) -> Result<u64> {
     let number: i64 = row.get(column)?;
     u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
@@ -21,7 +21,7 @@ fn version(row: &Row<'_>, column: usize) -> Result<Version> {
     Version::from_raw(raw).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, -1))
 }
 
-fn json<T: serde::de::DeserializeOwned>(text: &str, column: usize) -> Result<T> {
+pub(super) fn json<T: serde::de::DeserializeOwned>(text: &str, column: usize) -> Result<T> {
     serde_json::from_str(text)
         .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(e)))
 }
@@ -146,6 +146,18 @@ pub fn chunks(c: &Connection, pipeline: &str, run: i64, table: &str) -> Result<V
         })
     };
     c.prepare_cached(sql)?.query_map(params![pipeline, run, table], chunk)?.collect()
+}
+
+/// How many dead letters wait, by table and target.
+pub fn dead_letter_counts(c: &Connection, pipeline: &str) -> Result<Vec<(String, String, u64)>> {
+    let sql = "SELECT table_name, target, count(*) FROM dead_letter AS l
+               WHERE pipeline = ?1 AND NOT EXISTS (SELECT 1 FROM dead_letter AS newer
+                   WHERE newer.pipeline = l.pipeline AND newer.sink = l.sink
+                       AND newer.address_target = l.address_target AND newer.address_id = l.address_id
+                       AND newer.version > l.version)
+               GROUP BY table_name, target ORDER BY table_name, target";
+    let count = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, uint(row, 2)?));
+    c.prepare_cached(sql)?.query_map([pipeline], count)?.collect()
 }
 
 pub fn dead_letters(c: &Connection, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {

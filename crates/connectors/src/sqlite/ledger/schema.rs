@@ -13,6 +13,7 @@ pub const MIGRATIONS: &[fn(&Connection) -> Result<()>] = &[
     |c| c.execute_batch(HELD_ROWS),
     |c| c.execute_batch(MARKS),
     super::audit::migrate,
+    |c| c.execute_batch(super::comparisons::LAYOUT),
 ];
 
 const MARKS: &str = "

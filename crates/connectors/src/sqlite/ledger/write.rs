@@ -12,7 +12,7 @@ use syncline_engine::version::Version;
 use super::letters;
 
 /// Counters and versions are below 2⁶³; SQLite's integers end there.
-fn int(number: u64) -> i64 {
+pub(super) fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
@@ -20,7 +20,7 @@ pub(super) fn version(version: Version) -> i64 {
     int(version.get())
 }
 
-fn json<T: serde::Serialize>(value: &T) -> Result<String> {
+pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
 }
 

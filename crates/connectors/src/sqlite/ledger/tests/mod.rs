@@ -2,6 +2,7 @@
 //! that somebody changed is found.
 
 mod audit;
+mod comparisons;
 mod crash;
 mod dead_letters;
 mod files;
