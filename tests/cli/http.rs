@@ -42,7 +42,7 @@ fn raw(address: SocketAddr, request: &str) -> (u16, String, String) {
     (status, head.to_ascii_lowercase(), body.to_owned())
 }
 
-fn get(address: SocketAddr, path: &str, headers: &str) -> (u16, String, String) {
+pub fn get(address: SocketAddr, path: &str, headers: &str) -> (u16, String, String) {
     raw(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n"))
 }
 

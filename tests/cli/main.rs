@@ -13,6 +13,7 @@ mod reading;
 #[path = "../receiver/mod.rs"]
 mod receiver;
 mod run;
+mod schedule;
 mod stage;
 mod tap;
 mod verify;

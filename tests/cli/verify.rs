@@ -20,7 +20,7 @@ pipelines:
           - { connection: pocket, key: "thing:{id}" }
 "#;
 
-fn change(stage: &Stage, file: &str, statements: &str) {
+pub fn change(stage: &Stage, file: &str, statements: &str) {
     let target = rusqlite::Connection::open(stage.path(file)).unwrap();
     target.busy_timeout(super::stage::PATIENCE).unwrap();
     target.execute_batch(statements).unwrap();

@@ -75,6 +75,9 @@ pub struct ComparisonReport {
     pub repaired: u64,
     pub tables: Vec<ComparedTarget>,
     pub seconds: f64,
+    /// More was found than might be put right.
+    #[serde(default)]
+    pub limited: bool,
 }
 
 /// One table in one target.

@@ -7,6 +7,7 @@ mod dead_letters;
 mod error;
 mod health;
 mod pipelines;
+mod report;
 mod status;
 
 pub use audit::*;
@@ -15,4 +16,5 @@ pub use dead_letters::*;
 pub use error::*;
 pub use health::*;
 pub use pipelines::*;
+pub use report::*;
 pub use status::*;

@@ -36,6 +36,9 @@ pub struct PipelineStatus {
     pub verified_at: Option<String>,
     /// Rows that differed then; null if it was never verified.
     pub drift: Option<u64>,
+    /// What the file has done at set times, in its order.
+    #[serde(default)]
+    pub schedule: Vec<ScheduleStatus>,
     /// Tables that are being read again.
     #[serde(default)]
     pub backfill: Vec<BackfillStatus>,
@@ -68,6 +71,33 @@ pub struct TableStatus {
     pub in_flight: u64,
     /// Values that had to be changed to fit (zero dates).
     pub coerced: u64,
+}
+
+/// One entry of the file's schedule.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ScheduleStatus {
+    /// `verify` or `retention`.
+    pub task: String,
+    /// When, as the file says it.
+    pub cron: String,
+    /// When it comes next; null if nothing runs that would start it.
+    pub next_at: Option<String>,
+    /// When it last began; null if never.
+    pub last_at: Option<String>,
+    /// `ok`, `drift`, `limited`, `skipped`, `stopped` or `failed`; null if it never began.
+    pub last_outcome: Option<String>,
+    /// More about that, for people.
+    #[serde(default)]
+    pub last_message: Option<String>,
+    /// Starts since the process started.
+    #[serde(default)]
+    pub runs: u64,
+    /// Times that fell into the entry's own work and were left out.
+    #[serde(default)]
+    pub skipped: u64,
+    /// Times that nobody was awake for.
+    #[serde(default)]
+    pub missed: u64,
 }
 
 /// One sink.

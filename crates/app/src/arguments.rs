@@ -51,6 +51,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Compares, and says what it would put right; does it with `--yes`.
     Repair(RepairArgs),
+    /// What comparisons found over the last hours, per table and target; only reads the ledger.
+    Report(ReportArgs),
     /// Dead letters: changes that a sink refused for good.
     #[command(subcommand)]
     Dlq(DlqCommand),
@@ -213,8 +215,26 @@ pub struct RepairArgs {
     #[arg(long)]
     pub yes: bool,
     /// Puts at most so many documents of a pipeline right.
-    #[arg(long, value_name = "N", default_value_t = crate::serve::MOST_REPAIRS)]
+    #[arg(long, value_name = "N", default_value_t = syncline_engine::verify::MOST_REPAIRS)]
     pub max_repairs: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The configuration.
+    pub file: PathBuf,
+    /// Only these pipelines; all of the file if absent.
+    #[arg(long = "pipeline", value_name = "NAME")]
+    pub pipelines: Vec<String>,
+    /// Of so many hours until now.
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=crate::report::MOST_HOURS))]
+    pub hours: u32,
+    /// One JSON object.
+    #[arg(long, conflicts_with = "html")]
+    pub json: bool,
+    /// Writes a page for a browser there.
+    #[arg(long, value_name = "PATH")]
+    pub html: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,6 +12,7 @@ mod pages;
 mod phases;
 mod process;
 mod quickstart;
+mod report;
 mod serve;
 mod shape;
 mod signals;

@@ -9,6 +9,7 @@ use syncline_engine::ledger::{
     AuditRecord, Counts, DeadLetter, DeadLetterFilter, PipelineRecord, ROUTER, TableState,
 };
 use syncline_engine::pipeline::{BackfillStatus, PipelineStatus, RedriveReport, SinkStatus, TableStatus};
+use syncline_engine::tasks::TaskStatus;
 use syncline_engine::verify::{Drift, TargetReport, Verified, VerifyProgress, VerifyReport};
 
 /// A running pipeline.
@@ -25,6 +26,7 @@ pub fn pipeline(status: PipelineStatus) -> api::PipelineStatus {
         dead_letters: status.dead_letters,
         verified_at: status.verified.map(|verified| moment(verified.at)),
         drift: status.verified.map(|verified| verified.drift),
+        schedule: status.schedule.into_iter().map(scheduled).collect(),
         backfill: status.backfill.into_iter().map(backfill).collect(),
         error: status.error.as_ref().map(error_body),
     }
@@ -90,12 +92,28 @@ fn backfill(status: BackfillStatus) -> api::BackfillStatus {
     }
 }
 
+fn scheduled(status: TaskStatus) -> api::ScheduleStatus {
+    let outcome = status.past.as_ref().map(|past| &past.outcome);
+    api::ScheduleStatus {
+        task: status.task.to_owned(),
+        cron: status.cron,
+        next_at: status.next_at.map(moment),
+        last_at: status.past.as_ref().map(|past| moment(past.at)),
+        last_outcome: outcome.map(|outcome| outcome.kind.name().to_owned()),
+        last_message: outcome.and_then(|outcome| outcome.message.clone()),
+        runs: status.runs,
+        skipped: status.skipped,
+        missed: status.missed,
+    }
+}
+
 /// A pipeline that does not run, as the ledger knows it. Counters were committed with the checkpoint: nothing is in flight.
 pub fn stopped(
     name: &str,
     record: &PipelineRecord,
     dead_letters: u64,
     verified: Option<Verified>,
+    schedule: Vec<TaskStatus>,
 ) -> api::PipelineStatus {
     let lowest = record.checkpoints.values().min_by_key(|p| p.version);
     api::PipelineStatus {
@@ -110,6 +128,7 @@ pub fn stopped(
         dead_letters,
         verified_at: verified.map(|verified| moment(verified.at)),
         drift: verified.map(|verified| verified.drift),
+        schedule: schedule.into_iter().map(scheduled).collect(),
         backfill: Vec::new(),
         error: None,
     }
@@ -244,6 +263,7 @@ pub fn comparison(report: &VerifyReport) -> api::ComparisonReport {
         repaired: report.drift() - report.open(),
         tables: report.targets.iter().map(compared).collect(),
         seconds: report.seconds,
+        limited: report.limited,
     }
 }
 

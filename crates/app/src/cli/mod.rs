@@ -12,6 +12,7 @@ mod lint;
 pub mod names;
 mod preflight;
 mod progress;
+mod report;
 mod revision;
 mod run;
 mod search;
@@ -35,6 +36,7 @@ pub async fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Backfill(args) => control::backfill(args).await,
         Command::Verify(args) => verify::verify(args).await,
         Command::Repair(args) => verify::repair(args).await,
+        Command::Report(args) => report::report(args).await,
         Command::Dlq(command) => dead_letters::dlq(command).await,
         Command::Ledger(LedgerCommand::Backup { file, dest }) => book::backup(&file, &dest).await,
         Command::Checkpoint(CheckpointCommand::Get { file, json }) => book::checkpoint(&file, json).await,

@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 use syncline_connectors::connection::ConnectionSpec;
 use syncline_engine::error::{Code, Error};
 use syncline_engine::ledger::Ledger;
-use syncline_engine::route::{PipelineSpec, RouteSpec, TargetKind};
+use syncline_engine::route::{KEEP_REPORTS, PipelineSpec, RouteSpec, TargetKind};
+use syncline_engine::tasks::TaskSpec;
 
 use crate::config::Config;
 use crate::serve::audit;
@@ -63,6 +64,9 @@ impl Revision {
         let mut add = |name: String, text: String| texts.entry(name).or_default().push_str(&text);
         add("source".to_owned(), format!("{:?}", spec.source));
         add("limits".to_owned(), format!("{:?}", (&spec.tenant, spec.max_dead_letters, spec.memory)));
+        if !spec.schedule.is_empty() || spec.keep_reports != KEEP_REPORTS {
+            add("schedule".to_owned(), format!("{:?}", (scheduled(spec), spec.keep_reports)));
+        }
         let mut used = vec![&*spec.source.connection];
         for route in &spec.routes {
             // The first route that matches a table takes it, so their order says something too.
@@ -89,6 +93,14 @@ impl Revision {
         names.dedup();
         names.into_iter().cloned().collect()
     }
+}
+
+/// What is done when, in words that do not depend on how a time zone is kept in memory.
+fn scheduled(spec: &PipelineSpec) -> Vec<String> {
+    let shown = |entry: &TaskSpec| {
+        format!("{} {:?} {:?}", entry.schedule.name(), entry.schedule.jitter(), entry.task)
+    };
+    spec.schedule.iter().map(shown).collect()
 }
 
 /// Receivers of webhooks take tokens in queries.

@@ -34,6 +34,8 @@ fn changes_are_named_by_their_part() {
     let cases = [
         ("tables: [\"main.*\"]", "tables: [\"main.orders\"]", vec!["source"]),
         ("    routes:", "    memory: 64MiB\n    routes:", vec!["limits"]),
+        ("    routes:", "    keep_reports: 1d\n    routes:", vec!["schedule"]),
+        ("    routes:", "    schedule: [{ task: verify, cron: '@daily' }]\n    routes:", vec!["schedule"]),
         ("example.com/in", "example.com/out", vec!["connection hooks"]),
         ("to: [", "filter: [{ name: f, when: \"id > 1\" }]\n        to: [", vec!["route main.orders"]),
         ("main.orders", "main.items", vec!["route main.items", "route main.orders", "routes"]),

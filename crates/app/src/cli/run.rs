@@ -2,6 +2,9 @@
 //! signal. The first signal stops cleanly; a second one leaves at once, which loses nothing because nothing is
 //! acknowledged before it is durable.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use futures_util::future::{join_all, select_all};
 use syncline_connectors::registry;
 use syncline_engine::error::Error;
@@ -14,6 +17,9 @@ use crate::arguments::RunArgs;
 use crate::exit::{Exit, Failure, exit_of};
 use crate::signals::{Signals, Stop};
 use crate::{assemble, out, phases, serve};
+
+/// How long work of the schedules may take to end with its pipeline.
+const SCHEDULES: Duration = Duration::from_secs(10);
 
 /// Runs the pipelines of a file.
 pub async fn run(args: RunArgs) -> Result<Exit, Failure> {
@@ -31,10 +37,20 @@ pub async fn run(args: RunArgs) -> Result<Exit, Failure> {
     let handles = assemble::start(parts).await?;
     let server = doors.open(handles.clone(), ledger);
     let shown = tokio::spawn(progress::show(handles.clone()));
+    let scheduled = tokio::spawn(keep_schedules(handles.clone(), serve::comparison_folder(&config.data)));
     let ended = work(&handles, args.until_current, &mut signals).await;
     shown.abort();
+    // The pipelines have ended, or a second signal has come: then nothing is waited for.
+    if handles.iter().all(|handle| handle.status().state.is_over()) {
+        drop(tokio::time::timeout(SCHEDULES, scheduled).await);
+    }
     server.close().await;
     ended
+}
+
+/// What the file wants done at set times, until the last pipeline has ended.
+async fn keep_schedules(handles: Vec<PipelineHandle>, folder: PathBuf) {
+    join_all(handles.iter().map(|handle| handle.keep_schedule(&folder))).await;
 }
 
 /// Waits for whatever comes first, then stops what still runs.

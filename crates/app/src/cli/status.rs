@@ -8,6 +8,7 @@ use syncline_api as api;
 use syncline_connectors::registry;
 use syncline_engine::error::Error;
 use syncline_engine::ledger::DeadLetterFilter;
+use syncline_engine::tasks::{Past, TaskSpec, TaskStatus};
 use syncline_engine::verify::Verified;
 
 use super::names;
@@ -48,16 +49,19 @@ async fn from_ledger(config: &Config, data: &Path) -> Result<api::Status, Error>
     let ledger = registry::ledger_shared(data)?;
     let mut pipelines = Vec::new();
     for spec in &config.pipelines {
-        let (record, letters, verified) = match &ledger {
+        let (record, letters, verified, mut past) = match &ledger {
             None => Default::default(),
             Some(ledger) => {
                 let filter = DeadLetterFilter { pipeline: Some(spec.name.clone()), ..Default::default() };
                 let letters = ledger.dead_letters(&filter).await?.len() as u64;
                 let verified = Verified::of(&**ledger, &spec.name).await?;
-                (ledger.pipeline(&spec.name).await?, letters, verified)
+                let past = Past::of(&**ledger, &spec.name).await?;
+                (ledger.pipeline(&spec.name).await?, letters, verified, past)
             }
         };
-        pipelines.push(shape::stopped(&spec.name, &record, letters, verified));
+        let asleep = |entry: &TaskSpec| TaskStatus::asleep(entry, past.remove(entry.schedule.name()));
+        let schedule = spec.schedule.iter().map(asleep).collect();
+        pipelines.push(shape::stopped(&spec.name, &record, letters, verified, schedule));
     }
     Ok(api::Status { pipelines })
 }
@@ -110,6 +114,7 @@ fn details(text: &mut String, pipeline: &api::PipelineStatus, colour: bool) {
         let eta = b.eta_seconds.map_or_else(String::new, |s| format!(", {} left", seconds(s)));
         text.push_str(&format!("backfill {}: {} of {} rows{eta}\n", b.table, b.rows, b.estimate.max(b.rows)));
     }
+    schedule(text, &pipeline.schedule);
     let mut errors: Vec<api::ErrorBody> = pipeline.error.clone().into_iter().collect();
     for sink in pipeline.sinks.iter().filter(|s| s.state != "ok") {
         text.push_str(&format!("sink {}: {}\n", sink.connection, sink.state));
@@ -121,6 +126,24 @@ fn details(text: &mut String, pipeline: &api::PipelineStatus, colour: bool) {
     for error in errors {
         out::finding(text, &shape::error_from_body(error), colour);
     }
+}
+
+/// What comes next, and what became of it last.
+fn schedule(text: &mut String, entries: &[api::ScheduleStatus]) {
+    if entries.is_empty() {
+        return;
+    }
+    let mut rows = vec![["TASK", "CRON", "NEXT", "LAST", "OUTCOME"].map(str::to_owned)];
+    let or = |time: &Option<String>, none: &str| time.clone().unwrap_or_else(|| none.to_owned());
+    for entry in entries {
+        let outcome = match (&entry.last_outcome, &entry.last_message) {
+            (Some(outcome), Some(message)) => format!("{outcome}: {message}"),
+            (outcome, _) => or(outcome, ""),
+        };
+        let (next, last) = (or(&entry.next_at, "-"), or(&entry.last_at, "never"));
+        rows.push([entry.task.clone(), entry.cron.clone(), next, last, outcome]);
+    }
+    text.push_str(&columns(&rows));
 }
 
 fn seconds(s: f64) -> String {

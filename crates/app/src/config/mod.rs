@@ -7,6 +7,9 @@ mod pipelines;
 mod places;
 mod read;
 mod routes;
+mod schedule;
+#[cfg(test)]
+mod schedule_tests;
 mod targets;
 #[cfg(test)]
 mod tests;

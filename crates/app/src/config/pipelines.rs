@@ -7,8 +7,8 @@ use syncline_engine::route::{PipelineSpec, SourceSpec};
 use super::connections::{Connections, role};
 use super::places::PipelinePlaces;
 use super::read::{At, Reader, Section};
-use super::routes;
 use super::yaml::{Content, Node};
+use super::{routes, schedule};
 
 /// Reads all pipelines; `used` collects the names of connections that something names.
 pub(crate) fn read(
@@ -66,12 +66,17 @@ fn one(
             Vec::new()
         }
     };
+    let schedule =
+        section.get("schedule").map(|node| schedule::read(reader, node, name, &section.name, &routes));
+    let keep_reports = schedule::keep_reports(&mut section);
     section.finish();
     let plain = PipelineSpec::new(name, source?, routes);
     let spec = PipelineSpec {
         tenant,
         max_dead_letters: max_dead_letters.unwrap_or(plain.max_dead_letters),
         memory: memory.unwrap_or(plain.memory),
+        schedule: schedule.unwrap_or_default(),
+        keep_reports: keep_reports.unwrap_or(plain.keep_reports),
         ..plain
     };
     Some((spec, places))

@@ -6,12 +6,12 @@ use syncline_engine::route::{FilterTest, TargetKind, TransformAction};
 
 use super::{Config, parse};
 
-fn good(text: &str) -> Config {
+pub(super) fn good(text: &str) -> Config {
     parse(text, "f.yaml", Path::new("/folder")).unwrap_or_else(|errors| panic!("{errors:#?}"))
 }
 
 /// The errors as a person reads them.
-fn bad(text: &str) -> Vec<String> {
+pub(super) fn bad(text: &str) -> Vec<String> {
     let errors = parse(text, "f.yaml", Path::new("/folder")).err().expect("the file is bad");
     let shown = |e: &syncline_engine::error::Error| match e.fix_text() {
         fix if fix.starts_with("did you mean") => format!("{e}; {fix}"),
@@ -20,7 +20,7 @@ fn bad(text: &str) -> Vec<String> {
     errors.iter().map(shown).collect()
 }
 
-const SMALL: &str = r#"
+pub(super) const SMALL: &str = r#"
 version: 1
 connections:
   shop: sqlite:shop.db
@@ -198,9 +198,11 @@ fn the_schema_knows_the_keys_that_are_read() {
         names.sort();
         names
     };
-    let mut file = SMALL.trim_start().to_string();
+    let schedule = "    schedule: [{ task: verify, cron: '@daily' }]\n    routes:";
+    let mut file = SMALL.trim_start().replace("    routes:", schedule);
     for (anchor, place) in [
         ("    source: { ", &pipeline["source"]["properties"]),
+        ("task: verify, ", &pipeline["schedule"]["items"]["properties"]),
         ("to: [{ ", &pipeline["routes"]["items"]["properties"]["to"]["items"]["properties"]),
     ] {
         let unknown = names(place).iter().map(|name| format!("{name}_: 1, ")).collect::<String>();

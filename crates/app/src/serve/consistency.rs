@@ -1,31 +1,32 @@
-//! `/consistency`: starts comparisons, which go on by themselves, and tells how far they have come and what they found.
+//! `/consistency`: starts comparisons, which go on by themselves, tells how far they have come and what they found, and reports
+//! what all of them found.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
 use axum::{Extension, Json};
 use syncline_api as api;
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::pipeline::PipelineHandle;
-use syncline_engine::verify::{RepairRequest, VerifyProgress, VerifyReport, VerifyRequest};
+use syncline_engine::verify::{MOST_REPAIRS, RepairRequest, VerifyProgress, VerifyReport, VerifyRequest};
 use tokio::sync::watch;
 
 use super::access::Actor;
 use super::pipelines::audit;
 use super::problem::Refusal;
 use super::{Shared, request};
-use crate::shape;
+use crate::{report, shape};
 
 /// Rows named per target unless asked otherwise.
 const LISTED: u64 = 1000;
 /// And never more than this.
 const MOST_LISTED: u64 = 100_000;
-/// Documents of a pipeline that are put right unless asked otherwise.
-pub const MOST_REPAIRS: u64 = 10_000;
 /// Runs that are remembered.
 const KEPT: usize = 20;
 
@@ -76,6 +77,7 @@ pub fn wanted(asked: &api::ComparisonRequest, folder: PathBuf, actor: &str) -> V
         listed: usize::try_from(asked.limit.unwrap_or(LISTED).min(MOST_LISTED)).unwrap_or(0),
         repair: asked.apply.then(|| RepairRequest { actor: actor.to_owned(), most }),
         folder,
+        why: actor.to_owned(),
     }
 }
 
@@ -150,6 +152,41 @@ async fn started(
     });
     let run = api::ComparisonRun { id, state: "running".to_owned(), ..Default::default() };
     Ok((StatusCode::ACCEPTED, Json(run)))
+}
+
+/// What comparisons found over the last hours, per table and target; a page for `Accept: text/html`.
+#[utoipa::path(get, path = "/consistency/report", tag = "consistency", params(api::ReportQuery), responses((status = 200, body = api::ConsistencyReport), (status = "default", body = api::Problem)))]
+pub async fn report(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    query: std::result::Result<Query<api::ReportQuery>, QueryRejection>,
+) -> std::result::Result<Response, Refusal> {
+    let Query(query) =
+        query.map_err(|e| Error::new(Code::HttpRequest, "the query cannot be read").cause(e))?;
+    let hours = query.hours.unwrap_or(report::USUAL_HOURS);
+    if hours == 0 || i64::from(hours) > report::MOST_HOURS {
+        let text = format!("hours must be from 1 to {}", report::MOST_HOURS);
+        return Err(Error::new(Code::HttpRequest, text).into());
+    }
+    let names: Vec<&str> = shared.pipelines.iter().map(PipelineHandle::name).collect();
+    let report = report::make(Some(&*shared.ledger), &names, hours, query.tenant.as_deref()).await?;
+    if !wants_page(&headers) {
+        return Ok(Json(report).into_response());
+    }
+    let policy = [(header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'")];
+    Ok((policy, Html(report::page(&report))).into_response())
+}
+
+/// Whether a page is named before JSON in what the client takes.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let taken = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut kinds = taken.flat_map(|value| value.split(','));
+    let kind = |range: &str| range.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    kinds.find_map(|range| match &*kind(range) {
+        "text/html" => Some(true),
+        "application/json" => Some(false),
+        _ => None,
+    }) == Some(true)
 }
 
 /// How far a comparison has come, or what it found.

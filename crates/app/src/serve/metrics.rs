@@ -51,6 +51,7 @@ impl Collector for Snapshot {
         self.encode_pipelines(&mut out)?;
         self.encode_sinks(&mut out)?;
         self.encode_balance(&mut out)?;
+        self.encode_schedules(&mut out)?;
         self.encode_backfills(&mut out)
     }
 }
@@ -93,6 +94,8 @@ impl Snapshot {
             "Deliveries finished per second, over the last few seconds",
             rate,
         )?;
+        let limits = self.each(|p| p.limits_reached);
+        out.counter("repair_limit_reached", "Comparisons that found more than they might put right", limits)?;
         let letters = self.each(|p| p.dead_letters as f64);
         out.gauge("dead_letters_pending", "Dead letters that wait for a person", letters)
     }
@@ -145,6 +148,24 @@ impl Snapshot {
             terms.map(|(result, n)| ([s.labels(), vec![("result", result)]].concat(), n))
         });
         out.counter("sink_events", "Deliveries that a sink has answered, by result", results)
+    }
+
+    /// Entries of a kind are summed: their expressions are no labels.
+    fn encode_schedules(&self, out: &mut Out<'_>) -> fmt::Result {
+        let mut sums = BTreeMap::<(&str, &str), [u64; 3]>::new();
+        for (pipeline, entry) in self.pipelines.iter().flat_map(|p| p.schedule.iter().map(move |e| (p, e))) {
+            let sum = sums.entry((&pipeline.name, entry.task)).or_default();
+            for (sum, n) in sum.iter_mut().zip([entry.runs, entry.skipped, entry.missed]) {
+                *sum += n;
+            }
+        }
+        let pick = |which: usize| {
+            let labels = |(pipeline, task)| vec![("pipeline", pipeline), ("task", task)];
+            sums.iter().map(move |(of, sums)| (labels(*of), sums[which])).collect::<Vec<_>>()
+        };
+        out.counter("scheduled_runs", "Work that was started at its time", pick(0))?;
+        out.counter("scheduled_skips", "Times that fell into work that was still going on", pick(1))?;
+        out.counter("scheduled_misses", "Times that nobody was awake for", pick(2))
     }
 
     fn encode_backfills(&self, out: &mut Out<'_>) -> fmt::Result {

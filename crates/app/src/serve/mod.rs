@@ -14,7 +14,7 @@ mod request;
 mod router;
 pub mod socket;
 
-pub use consistency::{MOST_REPAIRS, compare, folder as comparison_folder, wanted as comparison};
+pub use consistency::{compare, folder as comparison_folder, wanted as comparison};
 pub use dead_letters::{discarded, listed};
 pub use pipelines::audit;
 

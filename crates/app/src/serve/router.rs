@@ -42,6 +42,7 @@ fn reading() -> Routes {
         .routes(routes!(pipelines::one))
         .routes(routes!(dead_letters::list))
         .routes(routes!(consistency::one))
+        .routes(routes!(consistency::report))
 }
 
 fn operating() -> Routes {

@@ -1,0 +1,118 @@
+//! `schedule:` and `keep_reports:` of a pipeline: what is done at set times. When a time has come is the engine's.
+
+use std::time::Duration;
+
+use syncline_engine::error::{Code, Error};
+use syncline_engine::route::{Pattern, RouteSpec};
+use syncline_engine::schedule::{Cron, zone};
+use syncline_engine::tasks::{Task, TaskSpec, VerifyTask};
+use syncline_engine::verify::MOST_REPAIRS;
+
+use super::read::{At, Reader, Section, list, suggest};
+use super::yaml::Node;
+
+/// The kinds of work, by the words in the file.
+#[derive(Clone, Copy)]
+enum Kind {
+    Verify,
+    Retention,
+}
+
+const KINDS: [(&str, Kind); 2] = [("verify", Kind::Verify), ("retention", Kind::Retention)];
+
+/// Reads the entries.
+pub(crate) fn read(
+    reader: &Reader,
+    node: &Node,
+    pipeline: &str,
+    path: &str,
+    routes: &[RouteSpec],
+) -> Vec<TaskSpec> {
+    let path = format!("{path}.schedule");
+    let one = |(n, item): (usize, &Node)| {
+        let section = reader.section(item, &format!("{path}[{n}]"))?;
+        entry(section, pipeline, routes)
+    };
+    list(reader, node, &path).iter().enumerate().filter_map(one).collect()
+}
+
+/// `keep_reports:`; nothing is forgotten at once.
+pub(crate) fn keep_reports(section: &mut Section<'_>) -> Option<Duration> {
+    let kept = section.duration("keep_reports")?;
+    if kept.is_zero() {
+        if let Some(node) = section.get("keep_reports") {
+            section.reader.bad(node, format!("{}.keep_reports must be longer than nothing", section.name));
+        }
+        return None;
+    }
+    Some(kept)
+}
+
+fn entry(mut section: Section<'_>, pipeline: &str, routes: &[RouteSpec]) -> Option<TaskSpec> {
+    if section.get("task").is_none() {
+        section.missing("task");
+    }
+    let kind = section.word("task", &KINDS);
+    let cron = section.needed("cron").and_then(|at| good(section.reader, at, Cron::parse));
+    let zone = match section.text("zone") {
+        Some(at) => good(section.reader, at, zone),
+        None => zone("UTC").ok(),
+    };
+    let jitter = section.duration("jitter").unwrap_or_default();
+    let task = match kind {
+        Some(Kind::Verify) => Some(Task::Verify(verify(&mut section, routes))),
+        Some(Kind::Retention) => Some(Task::Retention),
+        None => None,
+    };
+    // The keys of an entry of no kind cannot be judged.
+    if task.is_some() {
+        section.finish();
+    }
+    Some(TaskSpec::new(pipeline, task?, cron?, zone?, jitter))
+}
+
+/// What the engine reads of a text, or its error at the text's place.
+fn good<T>(
+    reader: &Reader,
+    at: At<String>,
+    read: impl Fn(&str) -> syncline_engine::error::Result<T>,
+) -> Option<T> {
+    read(&at.value).map_err(|error| reader.note(error.at(at.place))).ok()
+}
+
+fn verify(section: &mut Section<'_>, routes: &[RouteSpec]) -> VerifyTask {
+    let reader = section.reader;
+    let patterns = section.texts("tables").unwrap_or_default();
+    let tables = patterns.into_iter().filter_map(|at| {
+        let text = at.value.clone();
+        good(reader, at, Pattern::parse).map(|_| text)
+    });
+    let tables = tables.collect();
+    let sinks = section.texts("targets").unwrap_or_default();
+    let sinks = sinks.into_iter().filter_map(|at| target(reader, at, routes)).collect();
+    let repairs = section.word("repair", &[("none", false), ("auto", true)]).unwrap_or(false);
+    let most = section.number("max_repairs", 1, u64::MAX);
+    if let (Some(_), false) = (most, repairs) {
+        let text = format!("{} has `max_repairs` and does not repair", section.name);
+        let error = Error::new(Code::ConfigConflict, text).fix("add `repair: auto`, or remove `max_repairs`");
+        reader.note(error.at(section.place()));
+    }
+    VerifyTask {
+        tables,
+        sinks,
+        rows_per_second: section.number("rows_per_second", 1, u64::MAX),
+        max_repairs: repairs.then(|| most.unwrap_or(MOST_REPAIRS)),
+    }
+}
+
+/// A connection that some route of the pipeline writes to.
+fn target(reader: &Reader, at: At<String>, routes: &[RouteSpec]) -> Option<String> {
+    let known = || routes.iter().flat_map(|route| &route.targets).map(|target| &*target.connection);
+    if known().any(|known| known == at.value) {
+        return Some(at.value);
+    }
+    let text = format!("no route of the pipeline has a target on `{}`", at.value);
+    let error = suggest(Error::new(Code::ConfigConnection, text), &at.value, known());
+    reader.note(error.at(at.place));
+    None
+}

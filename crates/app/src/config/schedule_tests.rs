@@ -1,0 +1,110 @@
+//! Entries of a schedule become what they say; what is wrong with one is named with its place and the nearest name.
+
+use std::time::Duration;
+
+use syncline_engine::route::PipelineSpec;
+use syncline_engine::tasks::{Task, VerifyTask};
+use syncline_engine::verify::MOST_REPAIRS;
+
+use super::tests::{SMALL, bad, good};
+
+fn with(more: &str) -> String {
+    SMALL.trim_start().replace("    routes:", &format!("{more}\n    routes:"))
+}
+
+fn read(more: &str) -> PipelineSpec {
+    good(&with(more)).pipelines.remove(0)
+}
+
+#[test]
+fn entries_become_what_they_say() {
+    let spec = read(
+        "    keep_reports: 7d
+    schedule:
+      - { task: verify, cron: '*/5 * * * *', tables: ['main.*'], targets: [found], jitter: 30s, rows_per_second: 20 }
+      - { task: verify, cron: '0 0 2 * * ?', zone: Europe/Berlin, repair: auto, max_repairs: 7 }
+      - { task: verify, cron: '@daily', repair: auto }
+      - { task: retention, cron: '0 4 * * *' }",
+    );
+    assert_eq!(spec.keep_reports, Duration::from_secs(7 * 86_400));
+    let tasks: Vec<Task> = spec.schedule.iter().map(|entry| entry.task.clone()).collect();
+    let repairing = |most| Task::Verify(VerifyTask { max_repairs: Some(most), ..VerifyTask::default() });
+    let gentle = VerifyTask {
+        tables: vec!["main.*".into()],
+        sinks: vec!["found".into()],
+        rows_per_second: Some(20),
+        max_repairs: None,
+    };
+    assert_eq!(tasks, [Task::Verify(gentle), repairing(7), repairing(MOST_REPAIRS), Task::Retention]);
+    let schedules: Vec<_> = spec.schedule.iter().map(|entry| &entry.schedule).collect();
+    assert_eq!(schedules[0].jitter(), Duration::from_secs(30));
+    assert!(schedules[1].name().ends_with("Europe/Berlin"), "{}", schedules[1].name());
+    let names: std::collections::BTreeSet<&str> = schedules.iter().map(|schedule| schedule.name()).collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+}
+
+#[test]
+fn without_any_records_stay_for_ninety_days() {
+    let spec = read("");
+    assert!(spec.schedule.is_empty());
+    assert_eq!(spec.keep_reports, Duration::from_secs(90 * 86_400));
+}
+
+#[test]
+fn what_is_wrong_is_named_at_its_place() {
+    for (entry, expected) in [
+        (
+            "{ task: verfy, cron: '@daily' }",
+            "7:17: SYN-1003: pipelines.shop.schedule[0].task must be one of verify, retention; did you mean verify?",
+        ),
+        ("{ cron: '@daily' }", "7:9: SYN-1004: pipelines.shop.schedule[0] needs `task`"),
+        ("{ task: verify }", "7:9: SYN-1004: pipelines.shop.schedule[0] needs `cron`"),
+        (
+            "{ task: verify, cron: '61 * * * *' }",
+            "7:31: SYN-1003: the schedule \"61 * * * *\" cannot be read: minute",
+        ),
+        (
+            "{ task: verify, cron: '* * *' }",
+            "7:31: SYN-1003: the schedule \"* * *\" cannot be read: it has 3 fields",
+        ),
+        (
+            "{ task: retention, cron: '@daily', zone: Europe/Berln }",
+            "7:50: SYN-1003: the time zone \"Europe/Berln\" is unknown; did you mean Europe/Berlin?",
+        ),
+        (
+            "{ task: verify, cron: '@daily', targets: [foound] }",
+            "7:51: SYN-1006: no route of the pipeline has a target on `foound`; did you mean found?",
+        ),
+        (
+            "{ task: verify, cron: '@daily', targets: shop }",
+            "7:50: SYN-1006: no route of the pipeline has a target on `shop`",
+        ),
+        ("{ task: verify, cron: '@daily', tables: ['orders'] }", "7:50: SYN-1003: "),
+        (
+            "{ task: verify, cron: '@daily', repair: yes }",
+            "7:49: SYN-1003: pipelines.shop.schedule[0].repair must be one of none, auto",
+        ),
+        (
+            "{ task: verify, cron: '@daily', max_repairs: 5 }",
+            "7:9: SYN-1007: pipelines.shop.schedule[0] has `max_repairs` and does not repair",
+        ),
+        (
+            "{ task: verify, cron: '@daily', tabels: [] }",
+            "7:41: SYN-1002: unknown key `tabels` in pipelines.shop.schedule[0]; did you mean tables?",
+        ),
+        (
+            "{ task: retention, cron: '@daily', tables: ['main.*'] }",
+            "7:44: SYN-1002: unknown key `tables` in pipelines.shop.schedule[0]",
+        ),
+        (
+            "{ task: verify, cron: '@daily', jitter: 5 }",
+            "7:49: SYN-1003: pipelines.shop.schedule[0].jitter must be a duration",
+        ),
+    ] {
+        let errors = bad(&with(&format!("    schedule:\n      - {entry}")));
+        let moved: Vec<String> = errors.iter().map(|error| error.replace("f.yaml:9:", "f.yaml:7:")).collect();
+        assert!(moved.len() == 1 && moved[0].contains(expected), "{entry}: {errors:#?}");
+    }
+    assert!(bad(&with("    keep_reports: 0s"))[0].contains("keep_reports must be longer"));
+    assert!(bad(&with("    schedule: { task: verify }"))[0].contains("schedule must be a list"));
+}
