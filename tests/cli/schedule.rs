@@ -261,3 +261,23 @@ fn beside_another_comparison_it_is_skipped_and_says_so() {
     let done = running.signal("TERM").ends(0);
     assert!(done.stderr.contains("skipped"), "{}", done.stderr);
 }
+
+#[test]
+fn nothing_begins_before_what_was_there_is_read() {
+    let slowly = "    schedule: [{ task: verify, cron: '* * * * * ?' }]";
+    let text = file(slowly)
+        .replace("tables: [\"main.*\"]", "tables: [\"main.*\"], chunk_rows: 10, max_rows_per_second: 60");
+    let stage = Stage::new(&text);
+    slow(&stage);
+    let running = stage.start(&["run", "shop.yaml"]);
+    stage.wait("reading", || stage.state() == "backfilling");
+    std::thread::sleep(Duration::from_millis(1500));
+    let status = stage.status()["pipelines"][0].clone();
+    assert_eq!(
+        (&status["state"], &status["schedule"][0]["runs"]),
+        (&json!("backfilling"), &json!(0)),
+        "{status}"
+    );
+    compared(&stage);
+    running.signal("TERM").ends(0);
+}
