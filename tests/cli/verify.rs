@@ -87,9 +87,9 @@ fn what_was_changed_behind_its_back_is_named_and_put_right() {
     require_all_named(&stage.run(&["repair", "shop.yaml", "--json"]).ends(4));
     require_all_named(&stage.run(&["verify", "shop.yaml", "--json"]).ends(4));
     let done = stage.run(&["repair", "shop.yaml", "--yes", "--max-repairs", "3", "--json"]).ends(5).json();
-    assert_eq!(done["repaired"], json!(3));
+    assert_eq!((&done["repaired"], &done["limited"]), (&json!(3), &json!(true)));
     let done = stage.run(&["repair", "shop.yaml", "--yes", "--json"]).ends(0).json();
-    assert_eq!((&done["drift"], &done["repaired"]), (&json!(5), &json!(5)));
+    assert_eq!((&done["drift"], &done["repaired"], &done["limited"]), (&json!(5), &json!(5), &json!(false)));
     stage.run(&["verify", "shop.yaml"]).ends(0);
     let status = stage.status()["pipelines"][0].clone();
     assert_eq!((&status["drift"], status["verified_at"].is_string()), (&json!(0), true));

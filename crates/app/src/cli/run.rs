@@ -10,6 +10,7 @@ use syncline_connectors::registry;
 use syncline_engine::error::Error;
 use syncline_engine::ledger::TableState;
 use syncline_engine::pipeline::{Ended, PipelineHandle};
+use tokio::task::JoinHandle;
 
 use super::alone::LOCAL;
 use super::{names, preflight, progress, revision};
@@ -38,12 +39,8 @@ pub async fn run(args: RunArgs) -> Result<Exit, Failure> {
     let server = doors.open(handles.clone(), ledger);
     let shown = tokio::spawn(progress::show(handles.clone()));
     let scheduled = tokio::spawn(keep_schedules(handles.clone(), serve::comparison_folder(&config.data)));
-    let ended = work(&handles, args.until_current, &mut signals).await;
+    let ended = work(&handles, args.until_current, &mut signals, scheduled).await;
     shown.abort();
-    // The pipelines have ended, or a second signal has come: then nothing is waited for.
-    if handles.iter().all(|handle| handle.status().state.is_over()) {
-        drop(tokio::time::timeout(SCHEDULES, scheduled).await);
-    }
     server.close().await;
     ended
 }
@@ -58,6 +55,7 @@ async fn work(
     handles: &[PipelineHandle],
     until_current: bool,
     signals: &mut Signals,
+    scheduled: JoinHandle<()>,
 ) -> Result<Exit, Failure> {
     let result = tokio::select! {
         result = all_current(handles), if until_current => result,
@@ -67,8 +65,12 @@ async fn work(
             Ok(clean(stop))
         }
     };
+    let stopped = async {
+        assemble::stop(handles).await;
+        drop(tokio::time::timeout(SCHEDULES, scheduled).await);
+    };
     tokio::select! {
-        () = assemble::stop(handles) => result,
+        () = stopped => result,
         stop = signals.next() => {
             out::note("stopped at once; what was not acknowledged is read again at the next start");
             Ok(if stop == Stop::Interrupt { Exit::Interrupted } else { Exit::Failed })

@@ -168,7 +168,8 @@ fn text(report: &api::ComparisonReport) -> String {
         let (name, target) = (table.table.clone(), table.target.clone());
         rows.push([name, target, compared, missing, different, extra, unsettled, repaired]);
     }
-    let mut text = format!("{}: {} differ, {:.1} s\n", report.pipeline, report.drift, report.seconds);
+    let limit = if report.limited { ", more than may be put right at once" } else { "" };
+    let mut text = format!("{}: {} differ{limit}, {:.1} s\n", report.pipeline, report.drift, report.seconds);
     if report.tables.is_empty() {
         out::note(&format!("{}: no target of these tables can be read back", report.pipeline));
     }

@@ -20,11 +20,6 @@ pub enum PipelineState {
 }
 
 impl PipelineState {
-    /// Nothing comes after it in this process.
-    pub fn is_over(self) -> bool {
-        matches!(self, Self::Halted | Self::Stopped)
-    }
-
     /// The word in JSON.
     pub fn name(self) -> &'static str {
         match self {

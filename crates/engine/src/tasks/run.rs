@@ -70,6 +70,7 @@ async fn keep(entry: &Arc<Entry>, bench: &Bench<'_>, stopped: watch::Receiver<bo
     let job = |_start| async {
         let at = now_millis();
         let outcome = entry.spec.task.perform(bench).await;
+        // Which may be every second beside a long comparison: that is no reason to write.
         let told = outcome.kind != OutcomeKind::Skipped;
         entry.ended(at, outcome);
         if let (true, Err(error)) = (told, kept(bench.shared).await) {

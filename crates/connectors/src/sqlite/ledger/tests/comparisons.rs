@@ -157,7 +157,10 @@ async fn a_ledger_of_an_earlier_release_gets_them() {
 
 const CHILD: &str = "SYNCLINE_TEST_COMPARISONS_CHILD";
 
-/// Keeps records of fifty targets for ever; the test below kills it.
+/// Targets of a record, so that writing one takes a while.
+const MANY: usize = 400;
+
+/// Keeps records of many targets for ever; the test below kills it.
 #[tokio::test]
 #[ignore = "the child of a_kill_leaves_no_half_record"]
 async fn child_that_compares_for_ever() {
@@ -165,7 +168,7 @@ async fn child_that_compares_for_ever() {
     let ledger = open(data.as_ref());
     let mut out = std::io::stdout();
     loop {
-        let targets = (0..50).map(|n| target(&format!("s.t{n}"), "hot", 1)).collect();
+        let targets = (0..MANY).map(|n| target(&format!("s.t{n}"), "hot", 1)).collect();
         let id = ledger.add_comparison(&record(1, targets)).await.unwrap();
         writeln!(out, "answered {id}").unwrap();
         out.flush().unwrap();
@@ -175,7 +178,7 @@ async fn child_that_compares_for_ever() {
 #[tokio::test]
 async fn a_kill_leaves_no_half_record() {
     let data = tempfile::tempdir().unwrap();
-    for round in 0..6_usize {
+    for round in 0..10_u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["child_that_compares_for_ever", "--ignored", "--nocapture", "--test-threads=1"])
             .env(CHILD, data.path())
@@ -185,12 +188,14 @@ async fn a_kill_leaves_no_half_record() {
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let answers = lines.filter_map(|line| line.unwrap().strip_prefix("answered ")?.parse::<i64>().ok());
-        let last = answers.take(3 + round).last().expect("the child answers");
+        let last = answers.take(3).last().expect("the child answers");
+        // Somewhere within the next ones.
+        std::thread::sleep(std::time::Duration::from_micros(700 * round));
         child.kill().unwrap();
         child.wait().unwrap();
         let ledger = open(data.path());
         let records = all(&ledger, 0, None).await;
         assert!(records.iter().any(|record| record.id == last), "{last} was answered");
-        assert!(records.iter().all(|record| record.targets.len() == 50), "one is half there");
+        assert!(records.iter().all(|record| record.targets.len() == MANY), "one is half there");
     }
 }
