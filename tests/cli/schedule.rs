@@ -120,6 +120,7 @@ fn what_is_lost_comes_back_by_itself() {
     let repairs = audited(&stage, "repair");
     assert_eq!(repairs.len(), 1);
     assert_eq!((&repairs[0]["actor"], &repairs[0]["detail"]["key"]), (&json!("syncline"), &json!({"id": 1})));
+    assert_eq!(repairs[0]["detail"]["confirmed"], json!(true));
     compared(&stage);
     assert_eq!(entry(&stage)["last_outcome"], "ok");
     running.signal("TERM").ends(0);
@@ -280,4 +281,30 @@ fn nothing_begins_before_what_was_there_is_read() {
     );
     compared(&stage);
     running.signal("TERM").ends(0);
+}
+
+#[test]
+fn a_repair_that_is_cut_off_by_the_stop_is_audited_as_such() {
+    let stage = Stage::new(&scheduled("{ task: verify, cron: '*/3 * * * * ?', repair: auto }"));
+    let running = stage.streaming();
+    compared(&stage);
+    // The target can be read and not be written.
+    let shelf = rusqlite::Connection::open(stage.path("search.db")).unwrap();
+    shelf
+        .execute_batch("BEGIN IMMEDIATE; DELETE FROM documents WHERE id = '1'; COMMIT; BEGIN IMMEDIATE")
+        .unwrap();
+    stage.wait("trying to write", || stage.state() == "degraded");
+    running.signal("TERM").ends(0);
+    shelf.execute_batch("COMMIT").unwrap();
+    let repairs = audited(&stage, "repair");
+    assert_eq!(repairs.len(), 1, "{repairs:?}");
+    assert_eq!(
+        (&repairs[0]["actor"], &repairs[0]["detail"]["confirmed"]),
+        (&json!("syncline"), &json!(false))
+    );
+    let known = report(&stage);
+    assert_eq!((&known["failed"], &known["repaired"]), (&json!(1), &json!(0)), "{known}");
+    assert_eq!(entry(&stage)["last_outcome"], "stopped");
+    assert_eq!(documents(&stage), 2);
+    stage.run(&["audit", "verify", "shop.yaml"]).ends(0);
 }

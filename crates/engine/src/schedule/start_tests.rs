@@ -43,3 +43,19 @@ fn no_delay_reaches_the_next_start() {
     assert!((0..3600).contains(&delays(&last, 2)[0]));
     assert_eq!(delays(&last, 2).len(), 1);
 }
+
+#[test]
+fn what_is_due_and_delayed_is_still_to_come() {
+    let (hourly, daily) = (schedule("orders", "@hourly", 3000), schedule("orders", "@daily", 100_000));
+    let begin: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    for schedule in [hourly, daily] {
+        let mut start = schedule.after(begin).unwrap();
+        for _ in 0..20 {
+            let shortly_before = start.at - SignedDuration::from_millis(1);
+            assert!(start.at > start.due, "it is delayed");
+            assert_eq!(schedule.next(shortly_before), Some(start));
+            assert_eq!(schedule.next(start.due), Some(start));
+            start = schedule.next(start.at).unwrap();
+        }
+    }
+}

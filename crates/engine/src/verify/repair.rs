@@ -30,15 +30,26 @@ impl Repair<'_> {
         if wrong.is_empty() {
             return Ok(unsettled);
         }
-        self.displace(&wrong).await?;
-        self.erase(&wrong).await?;
-        self.read_again(&wrong).await?;
-        let suspects = wrong.iter().map(Finding::suspect).collect();
-        let mut still = self.judge.judge(suspects).await?;
+        let mut still = match self.put_right(&wrong).await {
+            Ok(still) => still,
+            Err(error) => {
+                // Some of it may have been written by then.
+                self.audit(&wrong, false).await?;
+                return Err(error);
+            }
+        };
         wrong.retain(|finding| still.iter().all(|other| other.drift.address != finding.drift.address));
-        self.audit(&wrong).await?;
+        self.audit(&wrong, true).await?;
         still.extend(unsettled);
         Ok(still)
+    }
+
+    /// Writes, and answers what is wrong after that.
+    async fn put_right(&mut self, wrong: &[Finding]) -> Result<Vec<Finding>> {
+        self.displace(wrong).await?;
+        self.erase(wrong).await?;
+        self.read_again(wrong).await?;
+        self.judge.judge(wrong.iter().map(Finding::suspect).collect()).await
     }
 
     /// What has a version that the source has not reached would refuse everything of ours.
@@ -102,6 +113,7 @@ impl Repair<'_> {
     async fn done(&self, ticket: &Ticket) -> Result<()> {
         let shared = &self.judge.shared;
         let mut committed = shared.committed.subscribe();
+        let mut ended = shared.ended.subscribe();
         while !ticket.is_done() || ticket.is_untaken() {
             if let Some(error) = shared.halted() {
                 return Err(error);
@@ -110,12 +122,21 @@ impl Repair<'_> {
                 return Err(Error::new(Code::VerifyStopped, format!("{} has halted", self.judge.port.name)));
             }
             shared.commit_wanted.notify_one();
-            committed.changed().await.map_err(|_| stopping())?;
+            tokio::select! {
+                changed = committed.changed() => changed.map_err(|_| stopping())?,
+                // Nothing is committed any more.
+                _ = ended.wait_for(|ended| *ended) => {
+                    if !ticket.is_done() || ticket.is_untaken() {
+                        return Err(stopping());
+                    }
+                }
+            }
         }
         Ok(())
     }
 
-    async fn audit(&self, repaired: &[Finding]) -> Result<()> {
+    /// `confirmed`: they were looked at again, and are as they should be.
+    async fn audit(&self, repaired: &[Finding], confirmed: bool) -> Result<()> {
         let Judge { shared, plan, schema, .. } = &*self.judge;
         let json = |text: &str| serde_json::from_str(text).unwrap_or(serde_json::Value::Null);
         let document = |document: &Option<Bytes>| match document {
@@ -136,6 +157,7 @@ impl Repair<'_> {
                 "before": document(&finding.before),
                 "after": document(&finding.after),
                 "version": version.to_string(),
+                "confirmed": confirmed,
             });
             AuditRecord::now(self.actor, "repair", &shared.spec.name, &detail)
         };
