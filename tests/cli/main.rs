@@ -17,4 +17,5 @@ mod schedule;
 mod stage;
 mod tap;
 mod verify;
+mod verify_part;
 mod webhook;

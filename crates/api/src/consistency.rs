@@ -18,6 +18,18 @@ pub struct ComparisonRequest {
     /// Connections whose targets are compared; empty for all.
     #[serde(default)]
     pub targets: Vec<String>,
+    /// Only rows of this tenant, by the pipelines' `tenant:` columns.
+    #[serde(default)]
+    pub tenant: Option<String>,
+    /// Only what the source's log tells of since so long ago (`10m`).
+    #[serde(default)]
+    pub since: Option<String>,
+    /// Only about so many rows of each table, at places drawn anew each time.
+    #[serde(default)]
+    pub sample: Option<u64>,
+    /// Goes on with a comparison that asked the same and was interrupted.
+    #[serde(default)]
+    pub resume: bool,
     /// At most so many rows a second are read of each side.
     #[serde(default)]
     pub rows_per_second: Option<u64>,

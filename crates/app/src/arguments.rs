@@ -196,6 +196,18 @@ pub struct VerifyArgs {
     /// Only these targets (connection names).
     #[arg(long = "target", value_name = "CONNECTION")]
     pub targets: Vec<String>,
+    /// Only rows of this tenant (the pipeline's `tenant:` column).
+    #[arg(long, value_name = "TENANT")]
+    pub tenant: Option<String>,
+    /// Only what the source's log tells of since so long ago (`10m`, `2h`, `1d`).
+    #[arg(long, value_name = "AGO", value_parser = ago)]
+    pub since: Option<String>,
+    /// Only about N rows of each table, at places drawn anew each time; strays are found without it only.
+    #[arg(long, value_name = "N", conflicts_with = "since", value_parser = clap::value_parser!(u64).range(1..))]
+    pub sample: Option<u64>,
+    /// Goes on with a comparison that asked the same and was interrupted: tables that it was done with are not read again.
+    #[arg(long)]
+    pub resume: bool,
     /// Reads at most so many rows a second of each side.
     #[arg(long, value_name = "N")]
     pub rows_per_second: Option<u64>,
@@ -357,4 +369,12 @@ pub struct GetArgs {
     /// Which target to ask (connection name).
     #[arg(long, value_name = "CONNECTION")]
     pub target: String,
+}
+
+/// A duration that is handed on as it is written.
+fn ago(text: &str) -> Result<String, String> {
+    let known = crate::config::units::duration(text);
+    known
+        .map(|_| text.to_owned())
+        .ok_or_else(|| "write a number and ms, s, m, h or d, such as 10m".to_owned())
 }

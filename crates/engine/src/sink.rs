@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::change::{CaptureBatch, Change};
@@ -14,7 +15,7 @@ use crate::schema::TableSchema;
 use crate::version::Version;
 
 /// Where a document lives.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Address {
     /// The rendered target name: index, cache key's own template has none (empty), table, collection, path, URL.
     pub target: Arc<str>,

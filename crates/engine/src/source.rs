@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 
-use crate::change::{Captured, Origin};
+use crate::change::{Captured, Change, Origin};
 use crate::error::{Error, Result};
 use crate::position::{Position, StoredPosition};
 use crate::row::RowImage;
@@ -31,11 +32,25 @@ pub trait Source: Send + Sync {
     /// A mark that a stream passes once it has delivered everything committed before this call.
     async fn mark(&self) -> Result<Box<dyn HighMark>>;
 
+    /// Tells once more what committed at `since` (milliseconds since 1970) or later, up to this call, of the captured tables;
+    /// it may tell more than that. Nobody applies it: what became of these rows is looked up then. Fails with
+    /// [`crate::error::Code::VerifySince`] if the source's log does not reach back so far. Ends early if nobody listens.
+    async fn recent(&self, since: i64, pieces: &mpsc::Sender<Recent>) -> Result<()>;
+
     /// Everything below `position` is durable everywhere: the source may forget it (SQLite prunes its change table).
     async fn acknowledge(&self, position: &StoredPosition) -> Result<()>;
 
     /// Every finding about server, grants and tables, with the observed value and the exact fix. Empty when all is well.
     async fn check(&self) -> Result<Vec<Error>>;
+}
+
+/// A piece of what a source's log still tells.
+#[derive(Debug)]
+pub enum Recent {
+    /// Changes of rows; images as they stand in the log, perhaps without all columns.
+    Changes(Vec<Change>),
+    /// More happened to a table than changes of rows tell (`database.table`).
+    Table(Arc<str>),
 }
 
 /// A running stream.

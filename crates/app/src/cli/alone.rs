@@ -157,7 +157,7 @@ pub async fn verify(
     let found = RefCell::new(None);
     let keep = &found;
     let work = |handles: Vec<PipelineHandle>| async move {
-        let wanted = serve::comparison(asked, serve::comparison_folder(&config.data), LOCAL);
+        let wanted = serve::comparison(asked, serve::comparison_folder(&config.data), LOCAL)?;
         for handle in &handles {
             handle.until_current().await?;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use syncline_engine::error::{Code, Error};
 use syncline_engine::route::{Pattern, RouteSpec};
 use syncline_engine::schedule::{Cron, zone};
-use syncline_engine::tasks::{Task, TaskSpec, VerifyTask};
+use syncline_engine::tasks::{Rows, Task, TaskSpec, VerifyTask};
 use syncline_engine::verify::MOST_REPAIRS;
 
 use super::read::{At, Reader, Section, list, suggest};
@@ -90,6 +90,7 @@ fn verify(section: &mut Section<'_>, routes: &[RouteSpec]) -> VerifyTask {
     let tables = tables.collect();
     let sinks = section.texts("targets").unwrap_or_default();
     let sinks = sinks.into_iter().filter_map(|at| target(reader, at, routes)).collect();
+    let rows = rows(section);
     let repairs = section.word("repair", &[("none", false), ("auto", true)]).unwrap_or(false);
     let most = section.number("max_repairs", 1, u64::MAX);
     if let (Some(_), false) = (most, repairs) {
@@ -100,8 +101,25 @@ fn verify(section: &mut Section<'_>, routes: &[RouteSpec]) -> VerifyTask {
     VerifyTask {
         tables,
         sinks,
+        rows,
+        tenant: section.text("tenant").map(|at| at.value),
         rows_per_second: section.number("rows_per_second", 1, u64::MAX),
         max_repairs: repairs.then(|| most.unwrap_or(MOST_REPAIRS)),
+    }
+}
+
+/// `since:` or `sample:`, or all.
+fn rows(section: &mut Section<'_>) -> Rows {
+    match (section.duration("since"), section.number("sample", 1, u64::MAX)) {
+        (None, None) => Rows::All,
+        (None, Some(rows)) => Rows::Sample(rows),
+        (Some(since), None) => Rows::Since(since),
+        (Some(since), Some(_)) => {
+            let text = format!("{} has both `since` and `sample`", section.name);
+            let error = Error::new(Code::ConfigConflict, text).fix("remove one of them");
+            section.reader.note(error.at(section.place()));
+            Rows::Since(since)
+        }
     }
 }
 

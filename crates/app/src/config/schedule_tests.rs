@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use syncline_engine::route::PipelineSpec;
-use syncline_engine::tasks::{Task, VerifyTask};
+use syncline_engine::tasks::{Rows, Task, VerifyTask};
 use syncline_engine::verify::MOST_REPAIRS;
 
 use super::tests::{SMALL, bad, good};
@@ -24,6 +24,8 @@ fn entries_become_what_they_say() {
       - { task: verify, cron: '*/5 * * * *', tables: ['main.*'], targets: [found], jitter: 30s, rows_per_second: 20 }
       - { task: verify, cron: '0 0 2 * * ?', zone: Europe/Berlin, repair: auto, max_repairs: 7 }
       - { task: verify, cron: '@daily', repair: auto }
+      - { task: verify, cron: '*/5 * * * *', since: 10m }
+      - { task: verify, cron: '0 * * * *', sample: 50, tenant: seven }
       - { task: retention, cron: '0 4 * * *' }",
     );
     assert_eq!(spec.keep_reports, Duration::from_secs(7 * 86_400));
@@ -33,14 +35,21 @@ fn entries_become_what_they_say() {
         tables: vec!["main.*".into()],
         sinks: vec!["found".into()],
         rows_per_second: Some(20),
-        max_repairs: None,
+        ..VerifyTask::default()
     };
-    assert_eq!(tasks, [Task::Verify(gentle), repairing(7), repairing(MOST_REPAIRS), Task::Retention]);
+    let recent = VerifyTask { rows: Rows::Since(Duration::from_secs(600)), ..VerifyTask::default() };
+    let sample = VerifyTask { rows: Rows::Sample(50), tenant: Some("seven".into()), ..VerifyTask::default() };
+    let (recent, sample) = (Task::Verify(recent), Task::Verify(sample));
+    let retention = Task::Retention;
+    assert_eq!(
+        tasks,
+        [Task::Verify(gentle), repairing(7), repairing(MOST_REPAIRS), recent, sample, retention]
+    );
     let schedules: Vec<_> = spec.schedule.iter().map(|entry| &entry.schedule).collect();
     assert_eq!(schedules[0].jitter(), Duration::from_secs(30));
     assert!(schedules[1].name().ends_with("Europe/Berlin"), "{}", schedules[1].name());
     let names: std::collections::BTreeSet<&str> = schedules.iter().map(|schedule| schedule.name()).collect();
-    assert_eq!(names.len(), 4, "{names:?}");
+    assert_eq!(names.len(), 6, "{names:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Reads a duration; `None` if it has no unit or is no number.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let number: u64 = text[..digits].parse().ok()?;
     let unit = match &text[digits..] {

@@ -12,15 +12,19 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::{Extension, Json};
 use syncline_api as api;
+use syncline_engine::clock::now_millis;
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::pipeline::PipelineHandle;
-use syncline_engine::verify::{MOST_REPAIRS, RepairRequest, VerifyProgress, VerifyReport, VerifyRequest};
+use syncline_engine::verify::{
+    MOST_REPAIRS, Part, RepairRequest, VerifyProgress, VerifyReport, VerifyRequest,
+};
 use tokio::sync::watch;
 
 use super::access::Actor;
 use super::pipelines::audit;
 use super::problem::Refusal;
 use super::{Shared, request};
+use crate::config::units;
 use crate::{report, shape};
 
 /// Rows named per target unless asked otherwise.
@@ -68,16 +72,37 @@ pub fn folder(data: &std::path::Path) -> PathBuf {
 }
 
 /// What was asked for, in the engine's words. `actor`: who asked.
-pub fn wanted(asked: &api::ComparisonRequest, folder: PathBuf, actor: &str) -> VerifyRequest {
+pub fn wanted(asked: &api::ComparisonRequest, folder: PathBuf, actor: &str) -> Result<VerifyRequest> {
     let most = asked.max_repairs.unwrap_or(MOST_REPAIRS);
-    VerifyRequest {
+    Ok(VerifyRequest {
         tables: asked.tables.clone(),
         sinks: asked.targets.clone(),
+        part: part(asked)?,
+        tenant: asked.tenant.clone(),
+        resume: asked.resume,
         rows_per_second: asked.rows_per_second,
         listed: usize::try_from(asked.limit.unwrap_or(LISTED).min(MOST_LISTED)).unwrap_or(0),
         repair: asked.apply.then(|| RepairRequest { actor: actor.to_owned(), most }),
         folder,
         why: actor.to_owned(),
+    })
+}
+
+fn part(asked: &api::ComparisonRequest) -> Result<Part> {
+    let wrong = |what: String| Error::new(Code::HttpRequest, what);
+    match (&asked.since, asked.sample) {
+        (None, None) => Ok(Part::All),
+        (None, Some(0)) => Err(wrong("a sample of no rows".to_owned()).fix("name how many: 1000")),
+        (None, Some(rows)) => Ok(Part::Sample(rows)),
+        (Some(since), None) => {
+            let ago = units::duration(since).and_then(|ago| i64::try_from(ago.as_millis()).ok());
+            let ago =
+                ago.ok_or_else(|| wrong(format!("`{since}` is no duration")).fix("write 10m, 2h, 1d"))?;
+            Ok(Part::Since(now_millis().saturating_sub(ago)))
+        }
+        (Some(_), Some(_)) => {
+            Err(wrong("either `since` or `sample`".to_owned()).fix("leave one of them out"))
+        }
     }
 }
 
@@ -137,12 +162,12 @@ async fn started(
     if pipelines.is_empty() {
         pipelines.clone_from(&shared.pipelines);
     }
+    let wanted = wanted(&asked, shared.runs.folder.clone(), &actor.0)?;
     for pipeline in &pipelines {
         audit(&*shared.ledger, &actor.0, action, pipeline.name(), &asked).await?;
     }
     let (progress, seen) = watch::channel(VerifyProgress::default());
     let id = shared.runs.begin(seen);
-    let wanted = wanted(&asked, shared.runs.folder.clone(), &actor.0);
     // In a task of its own: a client that hangs up does not stop it.
     tokio::spawn(async move {
         let ended = compare(&pipelines, &wanted, &progress).await;

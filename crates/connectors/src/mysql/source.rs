@@ -8,7 +8,8 @@ use syncline_engine::ledger::Ledger;
 use syncline_engine::position::StoredPosition;
 use syncline_engine::route::PipelineSpec;
 use syncline_engine::schema::TableSchema;
-use syncline_engine::source::{CaptureStream, HighMark, Source, TableReader};
+use syncline_engine::source::{CaptureStream, HighMark, Recent, Source, TableReader};
+use tokio::sync::mpsc;
 
 use super::config::MysqlConfig;
 use super::context::Context;
@@ -58,6 +59,10 @@ impl Source for MysqlSource {
         let mut session = self.context.session().await?;
         let epoch = self.context.ledger.pipeline(&self.context.pipeline).await?.epoch;
         Ok(Box::new(Reached(session.coordinate().await?.version(epoch)?)))
+    }
+
+    async fn recent(&self, since: i64, pieces: &mpsc::Sender<Recent>) -> Result<()> {
+        super::stream::recent(&self.context, since, pieces).await
     }
 
     async fn acknowledge(&self, position: &StoredPosition) -> Result<()> {

@@ -13,10 +13,11 @@ use syncline_engine::position::{Position, ResumeToken, StoredPosition};
 use syncline_engine::row::RowImage;
 use syncline_engine::schema::{Column, ColumnKind, TableSchema};
 use syncline_engine::source::{
-    Bound, CaptureStream, Extent, HighMark, ReadMark, ReadRows, Source, TableReader,
+    Bound, CaptureStream, Extent, HighMark, ReadMark, ReadRows, Recent, Source, TableReader,
 };
 use syncline_engine::value::{OwnedValue, Value};
 use syncline_engine::version::Version;
+use tokio::sync::mpsc;
 
 use crate::dice::Dice;
 
@@ -246,6 +247,10 @@ impl Source for Shared {
     async fn mark(&self) -> Result<Box<dyn HighMark>> {
         let present = self.script.history.lock().unwrap().transactions.len() as u64;
         Ok(Box::new(Mark(position(present))))
+    }
+
+    async fn recent(&self, since: i64, _pieces: &mpsc::Sender<Recent>) -> Result<()> {
+        Err(Error::new(Code::VerifySince, format!("a script knows no time, so not {since}")))
     }
 
     async fn acknowledge(&self, _position: &StoredPosition) -> Result<()> {

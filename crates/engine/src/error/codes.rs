@@ -175,6 +175,7 @@ codes! {
     VerifyFolder = 2502, Command, "the comparison has no room on the disk", "free space in the folder named by `data:`";
     VerifyBusy = 2503, Command, "another comparison of the pipeline is under way", "wait for the other comparison to end";
     RepairLimit = 2504, Warning, "more is wrong than may be put right at once", "look at what differs with syncline verify FILE, then syncline repair FILE --yes --max-repairs N";
+    VerifySince = 2505, Command, "the source's log does not reach back so far", "ask for less, or compare all: without --since";
     // 26xx: the consistency report
     ReportWrite = 2601, Command, "the report cannot be written", "check the path, its space and permissions";
 }

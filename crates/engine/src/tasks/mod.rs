@@ -7,6 +7,6 @@ mod task;
 mod timetable;
 
 pub(crate) use run::run;
-pub use task::{Outcome, OutcomeKind, Task, TaskSpec, VerifyTask};
+pub use task::{Outcome, OutcomeKind, Rows, Task, TaskSpec, VerifyTask};
 pub(crate) use timetable::Timetable;
 pub use timetable::{Past, TaskStatus};

@@ -12,7 +12,7 @@ use crate::clock::now_millis;
 use crate::error::{Code, Error, Result};
 use crate::pipeline::Shared;
 use crate::schedule::{Cron, Schedule};
-use crate::verify::{self, RepairRequest, VerifyProgress, VerifyReport, VerifyRequest};
+use crate::verify::{self, Part, RepairRequest, VerifyProgress, VerifyReport, VerifyRequest};
 
 /// Who does it, for the audit.
 const ACTOR: &str = "syncline";
@@ -51,10 +51,25 @@ pub struct VerifyTask {
     pub tables: Vec<String>,
     /// Connections whose targets are compared; empty for all.
     pub sinks: Vec<String>,
+    /// Which rows.
+    pub rows: Rows,
+    /// Only rows of this tenant.
+    pub tenant: Option<String>,
     /// At most so many rows a second are read of each side.
     pub rows_per_second: Option<u64>,
     /// So many documents are put right at most; `None`: nothing is.
     pub max_repairs: Option<u64>,
+}
+
+/// Which rows a comparison looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rows {
+    #[default]
+    All,
+    /// About so many of each table.
+    Sample(u64),
+    /// What changed within so long before it begins.
+    Since(Duration),
 }
 
 /// How a piece of work ended.
@@ -116,8 +131,9 @@ impl Task {
     /// Name and options: two entries of a file that differ in them are two.
     fn shown(&self) -> String {
         match self {
-            Task::Verify(VerifyTask { tables, sinks, .. }) => {
-                format!("verify {} {}", tables.join(","), sinks.join(","))
+            Task::Verify(VerifyTask { tables, sinks, rows, tenant, .. }) => {
+                let tenant = tenant.as_deref().unwrap_or_default();
+                format!("verify {} {} {rows:?} {tenant}", tables.join(","), sinks.join(","))
             }
             Task::Retention => "retention".to_owned(),
         }
@@ -150,9 +166,19 @@ fn failed(bench: &Bench<'_>, task: &str, error: &Error) -> Outcome {
 impl VerifyTask {
     async fn perform(&self, Bench { shared, folder }: &Bench<'_>) -> Result<Outcome> {
         let repair = self.max_repairs.map(|most| RepairRequest { actor: ACTOR.to_owned(), most });
+        let ago = |ago: Duration| i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+        let part = match self.rows {
+            Rows::All => Part::All,
+            Rows::Sample(rows) => Part::Sample(rows),
+            Rows::Since(since) => Part::Since(now_millis().saturating_sub(ago(since))),
+        };
         let request = VerifyRequest {
             tables: self.tables.clone(),
             sinks: self.sinks.clone(),
+            part,
+            tenant: self.tenant.clone(),
+            // What a restart has interrupted is not begun anew.
+            resume: part == Part::All,
             rows_per_second: self.rows_per_second,
             listed: 0,
             repair,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::tenant::Tenant;
 use crate::change::{CaptureBatch, Change, Operation};
 use crate::error::Result;
 use crate::packed;
@@ -72,9 +73,12 @@ impl Rows {
         Ok(())
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.batch.changes.len()
+    /// Only those of a tenant, if one is named.
+    pub fn of(mut self, tenant: Option<&Tenant>) -> Rows {
+        if let (Some(tenant), Some(batch)) = (tenant, Arc::get_mut(&mut self.batch)) {
+            batch.changes.retain(|change| change.after.as_ref().is_none_or(|row| tenant.owns(row)));
+        }
+        self
     }
 
     fn image(&self, row: usize) -> Option<&RowImage> {

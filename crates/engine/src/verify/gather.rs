@@ -13,8 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::buckets::{Buckets, Record, address_bytes, hash};
 use super::document::digest;
 use super::expected::Rows;
-use super::join::REFUSED;
+use super::join::{FOREIGN, REFUSED};
 use super::journal::{Journal, Note};
+use super::tenant::{Owned, Tenant};
 use crate::error::Result;
 use crate::pipeline::{Port, Shared};
 use crate::position::Position;
@@ -68,6 +69,8 @@ pub(super) struct Walk {
     pub schema: Arc<TableSchema>,
     /// Columns of the key.
     pub key: Vec<usize>,
+    /// Only rows of this one.
+    pub tenant: Option<Arc<Tenant>>,
     /// Where the stream is when reading begins.
     pub opened: Position,
     pub count: Arc<Count>,
@@ -107,14 +110,15 @@ impl Walk {
             let read = read?;
             let bytes: usize = read.rows.iter().map(|row| row.bytes.len()).sum();
             rows = (RANGE * read.rows.len() / bytes.max(1)).clamp(1, most);
-            let read = Rows::new(read, &key);
-            let many = self.keep(&read, &mut out, &mut sides)?;
+            let many = read.rows.len() as u64;
+            let read = Rows::new(read, &key).of(self.tenant.as_deref());
+            self.keep(&read, &mut out, &mut sides)?;
             self.count.rows.fetch_add(many, Ordering::Relaxed);
             self.pace.passed(many).await;
         }
     }
 
-    fn keep(&self, rows: &Rows, out: &mut Deliveries, sides: &mut [(u32, Buckets)]) -> Result<u64> {
+    fn keep(&self, rows: &Rows, out: &mut Deliveries, sides: &mut [(u32, Buckets)]) -> Result<()> {
         let mut packed: Option<(usize, Bytes)> = None;
         rows.expected(&self.shared.routes, out, |expected| {
             let Some((_, buckets)) = sides.iter_mut().find(|(plan, _)| *plan == expected.plan) else {
@@ -129,16 +133,17 @@ impl Walk {
                 None => (0, REFUSED),
             };
             buckets.push(&Record { address: hash(&expected.address), digest, number, bytes: key })
-        })?;
-        Ok(rows.len() as u64)
+        })
     }
 }
 
-/// Reads all documents of a target into its buckets.
+/// Reads all documents of a target into its buckets. `owned`: those of one tenant; the others count only if a row of it stands
+/// behind them.
 pub(super) async fn scan(
     port: Arc<Port>,
     plan: Arc<TargetPlan>,
     table: Arc<str>,
+    owned: Option<Owned>,
     mut buckets: Buckets,
     count: Arc<Count>,
     mut pace: Pace,
@@ -157,8 +162,10 @@ pub(super) async fn scan(
             let many = page.len() as u64;
             for one in page.iter().filter(|held| scope.holds(&held.address)) {
                 address_bytes(&one.address, &mut bytes);
+                let document = one.document.as_deref().unwrap_or_default();
                 let digest = one.document.as_deref().map_or(0, digest);
-                let number = one.version.get();
+                let number =
+                    if owned.as_ref().is_none_or(|owned| owned.owns(document)) { 0 } else { FOREIGN };
                 buckets.push(&Record { address: hash(&one.address), digest, number, bytes: &bytes })?;
             }
             count.documents.fetch_add(many, Ordering::Relaxed);

@@ -10,6 +10,8 @@ use crate::sink::Address;
 
 /// In [`Record::number`] of the source's side: the route refuses the row.
 pub(super) const REFUSED: u64 = 1;
+/// In [`Record::number`] of the target's side: it counts only if a row stands behind it.
+pub(super) const FOREIGN: u64 = 1;
 
 /// An address whose two sides do not match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +40,8 @@ pub(super) fn join(source: &[u8], target: &[u8], touched: &[u8]) -> Joined {
     let mut joined = Joined::default();
     while let Some(hash) = lower(rows.first(), documents.first()) {
         let (here, there) = (split(&mut rows, hash), split(&mut documents, hash));
-        if here.iter().any(|row| row.number == REFUSED) {
+        let foreign = here.is_empty() && there.iter().all(|document| document.number == FOREIGN);
+        if foreign || here.iter().any(|row| row.number == REFUSED) {
             continue;
         }
         joined.compared += 1;
@@ -111,8 +114,9 @@ mod tests {
         ]);
         let target = bucket(&[
             ("extra", 9, 0, &c),
+            ("another tenant's", 9, FOREIGN, &c),
             ("same", 1, 0, &a),
-            ("different", 5, 0, &b),
+            ("different", 5, FOREIGN, &b),
             ("refused", 7, 0, &d),
         ]);
         let touched = bucket(&[("extra", 0, 0, b"old"), ("extra", 0, 0, b"k9"), ("different", 0, 0, b"k2")]);

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::report::{TargetReport, VerifyReport, VerifyRequest};
 use crate::clock::now_millis;
-use crate::consistency::{ComparedTarget, ComparisonRecord, FULL};
+use crate::consistency::{ComparedTarget, ComparisonRecord};
 use crate::error::{Code, Error, Result};
 use crate::ledger::AuditRecord;
 use crate::pipeline::Shared;
@@ -26,8 +26,8 @@ pub(super) async fn keep(
         began_at,
         ended_at: now_millis(),
         why: request.why.clone(),
-        mode: FULL.to_owned(),
-        tenant: None,
+        mode: request.part.name().to_owned(),
+        tenant: request.tenant.clone(),
         repair: request.repair.is_some(),
         limited: report.limited,
         error: error.and_then(|error| serde_json::to_value(error).ok()),

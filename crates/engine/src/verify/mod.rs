@@ -1,23 +1,28 @@
 //! Verify: compares what targets hold with what the source's rows should have become, while writes go on (DESIGN 4.4).
 //! It changes nothing. The source is walked once for all targets of a table, each target once; what does not match is judged
-//! by reading both sides again. Read `walk`, `join`, `judge`; putting right is `repair`.
+//! by reading both sides again. Read `run`, `gather`, `join`, `judge`; putting right is `repair`.
 
 mod buckets;
+mod compare;
 mod document;
 mod expected;
 mod gather;
+mod interrupted;
 mod join;
 mod journal;
 mod judge;
+mod judged;
 mod keep;
 mod repair;
 mod report;
 mod run;
 mod settled;
+mod some;
+mod tenant;
 
 pub(crate) use journal::Journals;
 pub use report::{
-    Drift, DriftKind, MOST_REPAIRS, RepairRequest, TargetReport, Verified, VerifyProgress, VerifyReport,
-    VerifyRequest,
+    Drift, DriftKind, MOST_REPAIRS, Part, RepairRequest, TargetReport, Verified, VerifyProgress,
+    VerifyReport, VerifyRequest,
 };
 pub(crate) use run::run;

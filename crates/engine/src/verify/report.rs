@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::consistency::FULL;
 use crate::error::Result;
 use crate::ledger::Ledger;
 use crate::sink::Address;
@@ -15,6 +16,30 @@ pub const MOST_REPAIRS: u64 = 10_000;
 /// The property of a pipeline that holds its [`Verified`].
 const VERIFIED: &str = "verified";
 
+/// Which rows of a table are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    /// All of them, and whatever else the targets hold.
+    #[default]
+    All,
+    /// About so many of each table, at places drawn anew each time. Strays are found by a whole comparison only.
+    Sample(u64),
+    /// Those that the source's log tells of since then, in milliseconds since 1970: what they are now, and that what they
+    /// were before is gone.
+    Since(i64),
+}
+
+impl Part {
+    /// The word in records and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::All => FULL,
+            Part::Sample(_) => "sample",
+            Part::Since(_) => "since",
+        }
+    }
+}
+
 /// Which tables and targets to compare, and how gently.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VerifyRequest {
@@ -22,6 +47,11 @@ pub struct VerifyRequest {
     pub tables: Vec<String>,
     /// Connections whose targets are compared; empty for all.
     pub sinks: Vec<String>,
+    pub part: Part,
+    /// Only rows and documents of this tenant, by the pipeline's `tenant:` column.
+    pub tenant: Option<String>,
+    /// Goes on with a comparison that asked the same and was interrupted: tables that it was done with are not read again.
+    pub resume: bool,
     /// At most so many rows a second are read from the source, and of each target; `None` as fast as they come.
     pub rows_per_second: Option<u64>,
     /// Rows named per target; all are counted. 0: none is named.
@@ -34,6 +64,13 @@ pub struct VerifyRequest {
     pub why: String,
 }
 
+impl VerifyRequest {
+    /// Whether nothing is left out that could be compared.
+    pub fn is_whole(&self) -> bool {
+        self.tables.is_empty() && self.sinks.is_empty() && self.tenant.is_none() && self.part == Part::All
+    }
+}
+
 /// How far putting right may go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepairRequest {
@@ -44,7 +81,7 @@ pub struct RepairRequest {
 }
 
 /// How a document differs from what its row should have become.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum DriftKind {
     /// The row has none.
     Missing,
@@ -69,7 +106,7 @@ impl DriftKind {
 }
 
 /// One document that is not what it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drift {
     pub kind: DriftKind,
     /// The key as an object, JSON text; `{}` where it cannot be told from the address.
@@ -83,7 +120,7 @@ pub struct Drift {
 }
 
 /// What was found of one table in one target.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetReport {
     /// `database.table`.
     pub table: String,

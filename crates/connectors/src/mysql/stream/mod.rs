@@ -12,6 +12,7 @@ mod missing;
 mod open;
 mod opening;
 mod prepared;
+mod recent;
 mod resume;
 mod rows;
 mod statements;
@@ -23,6 +24,8 @@ mod xa;
 pub use gtid_set::encode as encode_gtids;
 #[cfg(fuzzing)]
 pub use head::Head;
+
+pub use recent::read as recent;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -173,7 +173,8 @@ async fn connect(context: &Context, token: Option<&Token>) -> Result<(Session, A
     Ok((session, facts, successor))
 }
 
-fn dialect(facts: &Facts) -> Dialect {
+/// How the server reads statements.
+pub fn dialect(facts: &Facts) -> Dialect {
     let (major, minor, patch) = facts.number;
     Dialect {
         mariadb: facts.mariadb(),
@@ -329,12 +330,16 @@ async fn server_id(context: &Context) -> Result<u32> {
     if let Some(id) = kept.and_then(|text| text.parse().ok()) {
         return Ok(id);
     }
-    let mut bytes = [0; 4];
-    GetRandom.fill(&mut bytes).map_err(|e| Error::new(Code::Internal, "no random numbers").cause(e))?;
-    // High numbers: people give low ones to their servers.
-    let id = u32::from_le_bytes(bytes) | 1 << 31;
+    let id = drawn_id()?;
     context.ledger.set_property(&context.pipeline, SERVER_ID, &id.to_string()).await?;
     Ok(id)
+}
+
+/// A replica id that nobody else has. High numbers: people give low ones to their servers.
+pub fn drawn_id() -> Result<u32> {
+    let mut bytes = [0; 4];
+    GetRandom.fill(&mut bytes).map_err(|e| Error::new(Code::Internal, "no random numbers").cause(e))?;
+    Ok(u32::from_le_bytes(bytes) | 1 << 31)
 }
 
 async fn charsets(session: &mut Session) -> Result<HashMap<String, String>> {

@@ -112,7 +112,7 @@ impl Follow {
 }
 
 /// A change without what all changes of its event share.
-struct Part {
+pub(super) struct Part {
     operation: Operation,
     before: Option<RowImage>,
     after: Option<RowImage>,
@@ -123,7 +123,7 @@ struct Part {
 }
 
 impl Part {
-    fn complete(
+    pub fn complete(
         self,
         schema: &Arc<syncline_engine::schema::TableSchema>,
         origin: &Arc<syncline_engine::change::Origin>,
@@ -142,7 +142,8 @@ impl Part {
     }
 }
 
-fn change(
+/// What the images of one row of an event say, and their bytes.
+pub(super) fn change(
     event: &RowsEvent,
     images: RowImages,
     formats: &EventFormats,

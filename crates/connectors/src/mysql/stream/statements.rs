@@ -15,6 +15,17 @@ const ANSI_QUOTES: u64 = 1 << 2;
 const NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
 const REAL_AS_FLOAT: u64 = 1;
 
+/// How a statement's session read it.
+pub(super) fn dialect_of(server: Dialect, query: &Query) -> Dialect {
+    let mode = query.sql_mode.unwrap_or(0);
+    Dialect {
+        ansi_quotes: mode & ANSI_QUOTES != 0,
+        no_backslash_escapes: mode & NO_BACKSLASH_ESCAPES != 0,
+        real_as_float: mode & REAL_AS_FLOAT != 0,
+        ..server
+    }
+}
+
 impl Follow {
     /// A query event that stands at `at`.
     pub(super) async fn query(&mut self, header: &EventHeader, query: &Query, at: u64) -> Result<()> {
@@ -25,7 +36,7 @@ impl Follow {
         if sql.eq_ignore_ascii_case(b"COMMIT") {
             return self.commit().await;
         }
-        let statement = ddl::read(&query.text(), self.dialect(query));
+        let statement = ddl::read(&query.text(), dialect_of(self.dialect, query));
         match statement {
             Statement::Begin => return self.begun(at),
             Statement::Commit => return self.commit().await,
@@ -62,16 +73,6 @@ impl Follow {
             transaction.begun = true;
         }
         Ok(())
-    }
-
-    fn dialect(&self, query: &Query) -> Dialect {
-        let mode = query.sql_mode.unwrap_or(0);
-        Dialect {
-            ansi_quotes: mode & ANSI_QUOTES != 0,
-            no_backslash_escapes: mode & NO_BACKSLASH_ESCAPES != 0,
-            real_as_float: mode & REAL_AS_FLOAT != 0,
-            ..self.dialect
-        }
     }
 
     /// A transaction that ends with ROLLBACK, or goes back to a savepoint, is in the binlog because it changed tables

@@ -11,6 +11,7 @@ mod layout;
 mod log;
 mod prune;
 mod reader;
+mod recent;
 mod schemas;
 mod stream;
 #[cfg(test)]
@@ -30,7 +31,8 @@ use syncline_engine::ledger::Ledger;
 use syncline_engine::position::StoredPosition;
 use syncline_engine::route::{Pattern, PipelineSpec, Selection};
 use syncline_engine::schema::TableSchema;
-use syncline_engine::source::{CaptureStream, HighMark, Source, TableReader};
+use syncline_engine::source::{CaptureStream, HighMark, Recent, Source, TableReader};
+use tokio::sync::mpsc;
 
 use crate::connection::ConnectionSpec;
 use crate::sqlite::file;
@@ -209,6 +211,12 @@ impl Source for SqliteSource {
         };
         let last = self.shared.blocking(read).await?;
         Ok(Box::new(token::Mark(token::version_after(epoch, last))))
+    }
+
+    async fn recent(&self, since: i64, pieces: &mpsc::Sender<Recent>) -> Result<()> {
+        let (shared, epoch) = (Arc::clone(&self.shared), self.shared.epoch().await?);
+        let pieces = pieces.clone();
+        self.shared.blocking(move |_| recent::read(&shared, epoch, since, &pieces)).await
     }
 
     async fn acknowledge(&self, position: &StoredPosition) -> Result<()> {

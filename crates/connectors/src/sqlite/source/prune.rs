@@ -1,4 +1,4 @@
-//! Forgets changes that every pipeline of the file has acknowledged. Rarely and in short transactions: each of them holds
+//! Forgets changes that every pipeline of the file has acknowledged, once they are old enough. Rarely and in short transactions: each of them holds
 //! the file's write lock, and not every program waits for it.
 
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use syncline_engine::clock::now_millis;
 use syncline_engine::error::Result;
 
 use super::token::Token;
-use super::{Shared, layout};
+use super::{Shared, layout, recent};
 use crate::sqlite::file;
 
 /// Prunings are so far apart at least.
@@ -97,12 +97,17 @@ fn step(c: &mut Connection, consumer: &str, token: &Token) -> rusqlite::Result<b
     // The last acknowledged change stays: by it a stream that starts there knows that the history is the same.
     let pruned = layout::pruned(&t)?;
     let upto = (lowest - 1).min(pruned + STEP);
+    // What is young stays, for whoever asks what changed of late.
+    let young = "SELECT min(id) FROM _syncline_changes WHERE id > ?1 AND id <= ?2 AND at > ?3";
+    let young: Option<i64> =
+        t.prepare_cached(young)?.query_row([pruned, upto, now - recent::KEPT_MILLIS], |r| r.get(0))?;
+    let upto = young.map_or(upto, |id| id - 1);
     if upto > pruned {
         t.prepare_cached("DELETE FROM _syncline_changes WHERE id <= ?1")?.execute([upto])?;
         t.prepare_cached("UPDATE _syncline_meta SET value = ?1 WHERE name = 'pruned'")?.execute([upto])?;
     }
     t.commit()?;
-    Ok(upto < lowest - 1)
+    Ok(young.is_none() && upto < lowest - 1)
 }
 
 /// Makes a pipeline's first position known, so that nothing above it is pruned. Inside a write transaction.

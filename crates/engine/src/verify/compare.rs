@@ -1,0 +1,245 @@
+//! One table held against all of its targets at once: all of it, a sample, or what was touched.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+
+use super::buckets::{BUCKETS, Buckets};
+use super::gather::{Count, Pace, Walk, listen, scan};
+use super::join::join;
+use super::journal::Journal;
+use super::judge::Judge;
+use super::judged::Judged;
+use super::keep;
+use super::report::{TargetReport, VerifyProgress, VerifyRequest};
+use super::run::broken;
+use super::settled::Waiting;
+use super::some::{Sample, Suspects};
+use super::tenant::Tenant;
+use crate::error::Result;
+use crate::pipeline::{Control, Port, Shared};
+use crate::position::Position;
+use crate::route::TargetPlan;
+use crate::schema::TableSchema;
+
+/// How often progress is told.
+const TELL: Duration = Duration::from_millis(200);
+
+/// A table, its targets, and what is asked of them.
+pub(super) struct Comparison<'a> {
+    pub shared: &'a Arc<Shared>,
+    pub request: &'a VerifyRequest,
+    /// For what does not fit in memory.
+    pub folder: &'a Path,
+    pub schema: &'a Arc<TableSchema>,
+    pub key: &'a [usize],
+    pub targets: &'a [(Arc<Port>, Arc<TargetPlan>)],
+    pub tenant: Option<Arc<Tenant>>,
+    pub count: Arc<Count>,
+    /// Documents of the pipeline that were tried to put right so far.
+    pub repaired: &'a AtomicU64,
+    /// More was found than may be put right.
+    pub limited: &'a AtomicBool,
+}
+
+/// One target with all that was gathered of it.
+struct Gathered {
+    source: Buckets,
+    documents: Buckets,
+    touched: Buckets,
+    journal: Arc<Journal>,
+}
+
+/// What a task of the gathering brings.
+enum Side {
+    Source(Vec<(u32, Buckets)>),
+    Documents(u32, Buckets),
+}
+
+impl Comparison<'_> {
+    /// Tells how far it has come, for ever.
+    pub async fn told<T>(&self, progress: &watch::Sender<VerifyProgress>) -> T {
+        loop {
+            let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+            progress.send_replace(VerifyProgress {
+                table: self.schema.name.to_string(),
+                rows: read(&self.count.rows),
+                estimate: read(&self.count.estimate),
+                documents: read(&self.count.documents),
+                suspects: read(&self.count.suspects),
+            });
+            tokio::time::sleep(TELL).await;
+        }
+    }
+
+    fn waiting(&self, port: &Port) -> Waiting<'_> {
+        Waiting { shared: self.shared, sink: port.index, table: &self.schema.name }
+    }
+
+    /// All rows, and all that the targets hold.
+    pub async fn all(&self) -> Result<Vec<TargetReport>> {
+        let mut reports = Vec::new();
+        let mut control = Control::new(&self.shared.wish);
+        let gathered = tokio::select! {
+            gathered = self.gather(self.folder) => gathered?,
+            // What is judged later ends by itself then, with what it has begun to put right.
+            () = control.stopping() => return Err(keep::stopping(self.shared)),
+        };
+        for (gathered, (port, plan)) in gathered.into_iter().zip(self.targets) {
+            reports.push(self.compare(gathered, port, plan).await?);
+        }
+        Ok(reports)
+    }
+
+    /// About so many rows.
+    pub async fn sample(&self, rows: u64) -> Result<Vec<TargetReport>> {
+        let of_plan = |plan: &TargetPlan| (plan.id, Suspects::new(self.folder, plan.id));
+        let mut suspects: Vec<_> = self.targets.iter().map(|(_, plan)| of_plan(plan)).collect();
+        let mut opened = None;
+        for (port, _) in self.targets {
+            self.waiting(port).filled().await?;
+            opened = Some(self.waiting(port).settled().await?);
+        }
+        let Some(opened) = opened else { return Ok(Vec::new()) };
+        let (shared, schema, key) = (self.shared, self.schema, self.key);
+        let sample = Sample { shared, schema, key, tenant: self.tenant.as_deref(), count: &self.count, rows };
+        sample.take(&opened, Pace::new(self.request.rows_per_second), &mut suspects).await?;
+        self.some(suspects).await
+    }
+
+    /// Looks at all of these.
+    pub async fn some(&self, of_plan: Vec<(u32, Suspects)>) -> Result<Vec<TargetReport>> {
+        let mut reports = Vec::new();
+        for ((_, mut suspects), (port, plan)) in of_plan.into_iter().zip(self.targets) {
+            self.waiting(port).filled().await?;
+            let mut judged = self.judged(port, plan, self.shared.journals.begin(plan.id));
+            for bucket in 0..Suspects::BUCKETS {
+                let suspects = suspects.take(bucket)?;
+                let addressed = suspects.iter().filter(|suspect| suspect.address.is_some());
+                judged.report.compared += addressed.count() as u64;
+                judged.look(suspects).await?;
+            }
+            reports.push(judged.end().await?);
+        }
+        Ok(reports)
+    }
+
+    /// Reads both sides of all targets.
+    async fn gather(&self, folder: &Path) -> Result<Vec<Gathered>> {
+        let mut ends = Vec::new();
+        let mut listeners = Vec::new();
+        let mut journals = Vec::new();
+        for (port, plan) in self.targets {
+            self.waiting(port).filled().await?;
+            let journal = self.shared.journals.begin(plan.id);
+            let (end, ended) = oneshot::channel();
+            let touched = Buckets::new(folder, &format!("touched-{}", plan.id));
+            listeners.push(tokio::spawn(listen(Arc::clone(&journal), touched, ended)));
+            journals.push(journal);
+            ends.push(end);
+        }
+        let mut opened = None;
+        for (port, _) in self.targets {
+            opened = Some(self.waiting(port).settled().await?);
+        }
+        let Some(opened) = opened else { return Ok(Vec::new()) };
+        let mut sides = self.read(folder, opened).await?;
+        for (port, _) in self.targets {
+            // What was read of the source is in the journals now, and in the targets.
+            self.waiting(port).overtaken().await?;
+        }
+        // Which ends them, as does dropping them.
+        drop(ends);
+        let mut gathered = Vec::new();
+        for ((listener, journal), (_, plan)) in listeners.into_iter().zip(journals).zip(self.targets) {
+            let touched = listener.await.map_err(broken)??;
+            let Some((source, documents)) = sides.remove(&plan.id) else { continue };
+            gathered.push(Gathered { source, documents, touched, journal });
+        }
+        Ok(gathered)
+    }
+
+    async fn read(&self, folder: &Path, opened: Position) -> Result<HashMap<u32, (Buckets, Buckets)>> {
+        let pace = || Pace::new(self.request.rows_per_second);
+        let mut tasks = JoinSet::new();
+        let buckets = |side: &str, plan: u32| Buckets::new(folder, &format!("{side}-{plan}"));
+        let walk = Walk {
+            shared: Arc::clone(self.shared),
+            schema: Arc::clone(self.schema),
+            key: self.key.to_vec(),
+            tenant: self.tenant.clone(),
+            opened,
+            count: Arc::clone(&self.count),
+            pace: pace(),
+        };
+        let sides = self.targets.iter().map(|(_, plan)| (plan.id, buckets("source", plan.id))).collect();
+        tasks.spawn(async move { Ok(Side::Source(walk.run(sides).await?)) });
+        for (port, plan) in self.targets {
+            let (port, plan, table) = (Arc::clone(port), Arc::clone(plan), Arc::clone(&self.schema.name));
+            let (count, pace, documents) = (Arc::clone(&self.count), pace(), buckets("target", plan.id));
+            let owned = match &self.tenant {
+                Some(tenant) => Some(tenant.documents(&plan, self.schema)?),
+                None => None,
+            };
+            tasks.spawn(async move {
+                let id = plan.id;
+                Ok(Side::Documents(id, scan(port, plan, table, owned, documents, count, pace).await?))
+            });
+        }
+        let (mut source, mut documents) = (HashMap::new(), HashMap::new());
+        while let Some(side) = tasks.join_next().await {
+            match side.map_err(broken)?? {
+                Side::Source(sides) => source.extend(sides),
+                Side::Documents(plan, side) => _ = documents.insert(plan, side),
+            }
+        }
+        Ok(source
+            .into_iter()
+            .filter_map(|(plan, side)| Some((plan, (side, documents.remove(&plan)?))))
+            .collect())
+    }
+
+    async fn compare(
+        &self,
+        mut gathered: Gathered,
+        port: &Arc<Port>,
+        plan: &Arc<TargetPlan>,
+    ) -> Result<TargetReport> {
+        let mut judged = self.judged(port, plan, gathered.journal);
+        for bucket in 0..BUCKETS {
+            let (source, documents) = (gathered.source.take(bucket)?, gathered.documents.take(bucket)?);
+            let touched = gathered.touched.take(bucket)?;
+            let joined = join(&source, &documents, &touched);
+            judged.report.compared += joined.compared;
+            judged.look(joined.suspects).await?;
+        }
+        judged.end().await
+    }
+
+    /// `journal`: open since before the first row was read.
+    fn judged<'s>(&'s self, port: &Arc<Port>, plan: &Arc<TargetPlan>, journal: Arc<Journal>) -> Judged<'s> {
+        let report = TargetReport {
+            table: self.schema.name.to_string(),
+            target: plan.label.clone(),
+            sink: port.name.clone(),
+            ..TargetReport::default()
+        };
+        let judge = Judge {
+            shared: Arc::clone(self.shared),
+            schema: Arc::clone(self.schema),
+            key: self.key.to_vec(),
+            plan: Arc::clone(plan),
+            port: Arc::clone(port),
+            count: Arc::clone(&self.count),
+            journal,
+            late: HashMap::new(),
+        };
+        let Comparison { request, repaired, limited, .. } = *self;
+        Judged { request, repaired, limited, judge, report, waiting: Vec::new() }
+    }
+}

@@ -1,0 +1,72 @@
+//! Collects what is judged of one target: suspects until there are enough to be looked at together, then what was found of
+//! them, which is put right if that was asked for.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::join::Suspect;
+use super::judge::{self, Finding, Judge};
+use super::keep;
+use super::repair::Repair;
+use super::report::{DriftKind, RepairRequest, TargetReport, VerifyRequest};
+use crate::error::Result;
+
+/// What is judged of one target, and what was found of it.
+pub(super) struct Judged<'a> {
+    pub request: &'a VerifyRequest,
+    /// Documents of the pipeline that were tried to put right so far.
+    pub repaired: &'a AtomicU64,
+    /// More was found than may be put right.
+    pub limited: &'a AtomicBool,
+    pub judge: Judge,
+    pub report: TargetReport,
+    /// Until there are enough to be looked at together.
+    pub waiting: Vec<Suspect>,
+}
+
+impl Judged<'_> {
+    /// Judges more of them, sooner or later.
+    pub async fn look(&mut self, suspects: Vec<Suspect>) -> Result<()> {
+        self.waiting.extend(suspects);
+        while self.waiting.len() >= judge::AT_ONCE {
+            self.some(judge::AT_ONCE).await?;
+        }
+        Ok(())
+    }
+
+    async fn some(&mut self, many: usize) -> Result<()> {
+        let rest = self.waiting.split_off(self.waiting.len().min(many));
+        let findings = self.judge.judge(std::mem::replace(&mut self.waiting, rest)).await?;
+        findings.iter().for_each(|found| self.report.add(found.drift.clone(), self.request.listed));
+        self.report.repaired += self.repair(findings).await?;
+        Ok(())
+    }
+
+    /// Judges the rest.
+    pub async fn end(mut self) -> Result<TargetReport> {
+        if !self.waiting.is_empty() {
+            self.some(judge::AT_ONCE).await?;
+        }
+        self.report.rows.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
+        Ok(self.report)
+    }
+
+    /// Puts findings right as far as that was asked for; answers how many were.
+    async fn repair(&mut self, mut findings: Vec<Finding>) -> Result<u64> {
+        let Some(RepairRequest { actor, most }) = &self.request.repair else { return Ok(0) };
+        findings.retain(|finding| finding.drift.kind != DriftKind::Unsettled);
+        let left = most.saturating_sub(self.repaired.load(Ordering::Relaxed));
+        if findings.len() as u64 > left {
+            if !self.limited.swap(true, Ordering::Relaxed) {
+                keep::limit_reached(&self.judge.shared, self.request, actor, *most).await?;
+            }
+            findings.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        }
+        let wanted = findings.len() as u64;
+        if wanted == 0 {
+            return Ok(0);
+        }
+        self.repaired.fetch_add(wanted, Ordering::Relaxed);
+        let still = Repair { judge: &mut self.judge, actor }.repair(findings).await?;
+        Ok(wanted.saturating_sub(still.len() as u64))
+    }
+}
