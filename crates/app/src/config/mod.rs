@@ -11,7 +11,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod transforms;
-mod units;
+pub mod units;
 mod variables;
 mod yaml;
 

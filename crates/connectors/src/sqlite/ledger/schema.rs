@@ -13,6 +13,7 @@ pub const MIGRATIONS: &[fn(&Connection) -> Result<()>] = &[
     |c| c.execute_batch(HELD_ROWS),
     |c| c.execute_batch(MARKS),
     super::audit::migrate,
+    super::letters::migrate,
 ];
 
 const MARKS: &str = "

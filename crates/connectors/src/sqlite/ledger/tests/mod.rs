@@ -9,7 +9,7 @@ mod records;
 
 use std::path::Path;
 
-use syncline_engine::ledger::{CountKey, Counts, DeadLetter};
+use syncline_engine::ledger::{CountKey, Counts, DeadLetter, LetterState};
 use syncline_engine::position::StoredPosition;
 use syncline_engine::version::Version;
 
@@ -50,5 +50,7 @@ fn letter(id: &str, number: u64) -> DeadLetter {
         version: Version::from_number(0, number),
         change: "{}".into(),
         original: vec![0, 255, number as u8],
+        tenant: None,
+        state: LetterState::Waiting,
     }
 }
