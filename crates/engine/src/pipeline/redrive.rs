@@ -57,6 +57,10 @@ pub(crate) async fn redrive(
 
 /// Tries one letter. `Err`: it could not be tried; that is no attempt.
 pub(crate) async fn one(shared: &Arc<Shared>, letter: &DeadLetter) -> Result<Tried> {
+    let port = shared.ports().iter().find(|port| port.name == letter.sink).map(Arc::clone);
+    if port.as_ref().is_some_and(|port| !port.parked.holds(&letter.address(), letter.id)) {
+        return Ok(Tried::Superseded);
+    }
     let mut control = Control::new(&shared.wish);
     let ticket = Ticket::new(Unit::Redrive(letter.id));
     let tried = tokio::select! {
@@ -67,7 +71,7 @@ pub(crate) async fn one(shared: &Arc<Shared>, letter: &DeadLetter) -> Result<Tri
     match tried {
         Ok(()) if ticket.was_refused() => {}
         Ok(()) => {
-            if let Some(port) = shared.ports().iter().find(|port| port.name == letter.sink) {
+            if let Some(port) = port {
                 port.parked.forget(&letter.address(), letter.id);
             }
             return Ok(if ticket.was_applied() { Tried::Applied } else { Tried::Superseded });
