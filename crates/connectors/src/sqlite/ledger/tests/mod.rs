@@ -5,6 +5,7 @@ mod audit;
 mod crash;
 mod dead_letters;
 mod files;
+mod letters;
 mod records;
 
 use std::path::Path;
