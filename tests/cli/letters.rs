@@ -196,6 +196,25 @@ pipelines:
     assert_eq!(verified["drift"], 0, "{verified}");
 }
 
+/// What was kept does not tell which row it is now: looking one up by it could find another.
+#[test]
+fn a_letter_whose_key_was_changed_is_not_tried_at_another_row() {
+    let fussy = Fussy::new(&["two"]);
+    let stage = fussy.stage("/{key}", "");
+    stage.run(&["run", "shop.yaml", "--until-current"]).ends(0);
+    let file = std::fs::read_to_string(stage.path("shop.yaml")).unwrap();
+    let keyed = file.replace("to: [{ connection: hook", "key: [name]\n        to: [{ connection: hook");
+    std::fs::write(stage.path("shop.yaml"), keyed).unwrap();
+    fussy.refuses(&[]);
+    let sent = fussy.receiver.got().len();
+    let done = stage.run(&["dlq", "redrive", "shop.yaml", "--json"]).ends(5).json();
+    assert!(done["failed"][0]["message"].as_str().unwrap().contains("its key have changed"), "{done}");
+    let letter = &letters(&stage)[0];
+    assert_eq!((&letter["error"], &letter["attempts"]), (&json!("SYN-2111"), &json!(2)));
+    assert_eq!(fussy.receiver.got().len(), sent, "nothing was sent");
+    balanced(&stage, 1);
+}
+
 #[test]
 fn a_row_that_a_filter_keeps_out_meanwhile_is_superseded() {
     let fussy = Fussy::new(&["two"]);
@@ -209,6 +228,8 @@ fn a_row_that_a_filter_keeps_out_meanwhile_is_superseded() {
     assert!(
         fussy.receiver.taken().iter().all(|got| got.path != "/2" || got.json()["data"]["after"].is_null())
     );
+    let table = &stage.status()["pipelines"][0]["tables"][0];
+    assert_eq!((&table["applied"], &table["superseded"]), (&json!(2), &json!(1)), "{table}");
     balanced(&stage, 0);
 }
 
