@@ -11,10 +11,15 @@ use super::stage::{PATIENCE, Running, Stage, TO_STDOUT};
 
 /// A stage whose process serves HTTP, with tokens or without.
 fn serving(tokens: bool) -> (Stage, Running, SocketAddr) {
+    serving_file(TO_STDOUT, tokens)
+}
+
+fn serving_file(file: &str, tokens: bool) -> (Stage, Running, SocketAddr) {
+    let pipelines = file;
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let file = if tokens { ", tokens_file: ./tokens" } else { "" };
     let http = format!("version: 1\nhttp: {{ listen: \"{address}\"{file} }}");
-    let stage = Stage::new(&TO_STDOUT.replace("version: 1", &http));
+    let stage = Stage::new(&pipelines.replace("version: 1", &http));
     std::fs::write(stage.path("tokens"), token_file()).unwrap();
     let running = stage.streaming();
     (stage, running, address)
@@ -203,4 +208,52 @@ fn an_address_that_cannot_be_used_is_bad_configuration() {
     let file = TO_STDOUT.replace("version: 1", &format!("version: 1\nhttp: {{ listen: \"{address}\" }}"));
     let done = Stage::new(&file).run(&["run", "shop.yaml"]).ends(78);
     assert!(done.stderr.contains("SYN-2201"), "{}", done.stderr);
+}
+
+#[test]
+fn dead_letters_are_grouped_taken_and_given_back_behind_their_scopes() {
+    let file = TO_STDOUT.replace("to: [", "transform: [{ field: name, type: integer }]\n        to: [");
+    let (stage, _running, address) = serving_file(&file, true);
+    stage.wait("three letters", || stage.status()["pipelines"][0]["dead_letters"] == 3);
+    let look = "Authorization: Bearer look\r\n";
+    let act = format!("Authorization: Bearer act\r\n{JSON}");
+    let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let (status, _, body) = get(address, "/v1/dead-letters/groups?table=main.things", look);
+    assert_eq!((status, &json(&body)["groups"][0]["count"]), (200, &json!(3)), "{body}");
+    assert_eq!(get(address, "/v1/dead-letters/groups", "").0, 401);
+    let id = json(&body)["groups"][0]["example"].to_string();
+    let manual = format!("/v1/dead-letters/{id}/manual");
+    let note = r#"{"note":"waiting for the schema team"}"#;
+    assert_eq!(post(address, &manual, &format!("{look}{JSON}"), note).0, 403);
+    for (path, body, expected) in [
+        (&*manual, r#"{"note":"  "}"#, 400),
+        (&*manual, r#"{"nota":"x"}"#, 400),
+        ("/v1/dead-letters/999/manual", note, 404),
+        ("/v1/dead-letters/x/manual", note, 400),
+        ("/v1/dead-letters/reprocess", r#"{"pipeline":"none"}"#, 404),
+    ] {
+        assert_eq!(post(address, path, &act, body).0, expected, "{path} {body}");
+    }
+    let (status, _, body) = post(address, &manual, &act, note);
+    assert_eq!((status, &json(&body)["state"]), (200, &json!("manual")), "{body}");
+    let again = format!("{act}Idempotency-Key: once\r\n");
+    let pass = |headers: &str| {
+        post(address, "/v1/dead-letters/reprocess", headers, r#"{"first_delay_ms":0,"longest_delay_ms":0}"#)
+    };
+    let first = pass(&again);
+    assert_eq!((first.0, &json(&first.2)["tried"]), (200, &json!(2)), "{}", first.2);
+    assert_eq!(pass(&again).2, first.2, "the same answer, without a second pass");
+    let attempts = stage.run(&["dlq", "list", "shop.yaml", "--json"]).ends(0).lines();
+    assert_eq!(attempts.iter().map(|l| l["attempts"].as_i64().unwrap()).sum::<i64>(), 5);
+    let (status, _, body) = post(address, &format!("/v1/dead-letters/{id}/release"), &act, "");
+    assert_eq!((status, &json(&body)["state"], &json(&body)["note"]), (200, &json!("waiting"), &Value::Null));
+    let metrics = get(address, "/metrics", look).2;
+    let series =
+        r#"syncline_dead_letters{pipeline="shop",table="main.things",target="stdout",error="SYN-1507"} 3"#;
+    assert!(metrics.contains(series), "{metrics}");
+    let audit = stage.run(&["audit", "list", "shop.yaml", "--json"]).ends(0).lines();
+    for action in ["dead letter manual", "dead letter released", "reprocess"] {
+        let of = audit.iter().filter(|entry| entry["action"] == action && entry["actor"] == "operator");
+        assert_eq!(of.count(), 1, "{action}");
+    }
 }

@@ -8,6 +8,7 @@ mod control;
 mod dead_letters;
 mod exits;
 mod http;
+mod letters;
 mod lint;
 mod reading;
 #[path = "../receiver/mod.rs"]

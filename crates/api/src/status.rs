@@ -76,7 +76,7 @@ pub struct TableStatus {
 /// One entry of the file's schedule.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ScheduleStatus {
-    /// `verify` or `retention`.
+    /// `verify`, `reprocess` or `retention`.
     pub task: String,
     /// When, as the file says it.
     pub cron: String,
@@ -84,7 +84,7 @@ pub struct ScheduleStatus {
     pub next_at: Option<String>,
     /// When it last began; null if never.
     pub last_at: Option<String>,
-    /// `ok`, `drift`, `limited`, `skipped`, `stopped` or `failed`; null if it never began.
+    /// `ok`, `drift`, `limited`, `refused`, `skipped`, `stopped` or `failed`; null if it never began.
     pub last_outcome: Option<String>,
     /// More about that, for people.
     #[serde(default)]

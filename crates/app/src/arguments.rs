@@ -1,6 +1,10 @@
 //! What can be typed: commands, their flags and what they mean. Names and flags are binding (people script against them);
 //! commands that do not exist yet are absent, not stubbed. What a command does is in `cli`.
 
+mod dead_letters;
+
+pub use dead_letters::*;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -247,47 +251,6 @@ pub struct ReportArgs {
     /// Writes a page for a browser there.
     #[arg(long, value_name = "PATH")]
     pub html: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum DlqCommand {
-    /// One line per dead letter.
-    List(DlqArgs),
-    /// Everything that is known of them, the change as captured included.
-    Show(DlqArgs),
-    /// Reads the rows again and tries them at the sink that refused them.
-    Redrive(DlqArgs),
-    /// Gives them up; from then on they count as superseded.
-    Discard(DlqArgs),
-}
-
-#[derive(Debug, Args)]
-pub struct DlqArgs {
-    /// The configuration.
-    pub file: PathBuf,
-    /// Only these, by number.
-    pub ids: Vec<i64>,
-    /// Only of this pipeline.
-    #[arg(long, value_name = "NAME")]
-    pub pipeline: Option<String>,
-    /// Only of this table (`database.table`).
-    #[arg(long, value_name = "TABLE")]
-    pub table: Option<String>,
-    /// Only of this target (connection name).
-    #[arg(long, value_name = "CONNECTION")]
-    pub target: Option<String>,
-    /// Only with this error code.
-    #[arg(long, value_name = "CODE")]
-    pub error: Option<String>,
-    /// At most so many.
-    #[arg(long, value_name = "N")]
-    pub limit: Option<u32>,
-    /// Says what would be done.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// JSON: lines for lists, one object for what was done.
-    #[arg(long)]
-    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,14 +1,16 @@
 //! From the engine's and the ledger's own structures to the shapes users read (`syncline_api`), and back for what they
 //! send. The only place where the two meet: nothing is computed here that the engine should know.
 
+mod letters;
+
+pub use letters::*;
+
 use serde_json::value::RawValue;
 use syncline_api as api;
 use syncline_engine::audit::AuditEntry;
 use syncline_engine::error::{Code, Error, Place};
-use syncline_engine::ledger::{
-    AuditRecord, Counts, DeadLetter, DeadLetterFilter, PipelineRecord, ROUTER, TableState,
-};
-use syncline_engine::pipeline::{BackfillStatus, PipelineStatus, RedriveReport, SinkStatus, TableStatus};
+use syncline_engine::ledger::{AuditRecord, Counts, PipelineRecord, ROUTER, TableState};
+use syncline_engine::pipeline::{BackfillStatus, PipelineStatus, SinkStatus, TableStatus};
 use syncline_engine::tasks::TaskStatus;
 use syncline_engine::verify::{Drift, TargetReport, Verified, VerifyProgress, VerifyReport};
 
@@ -201,25 +203,6 @@ pub fn error_from_body(body: api::ErrorBody) -> Error {
     }
 }
 
-/// A dead letter as users read it.
-pub fn dead_letter(letter: DeadLetter) -> api::DeadLetter {
-    // What was stored as JSON text is shown as JSON; should it not be, as the text it is.
-    let parsed = |text: String| serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text));
-    api::DeadLetter {
-        id: letter.id,
-        pipeline: letter.pipeline,
-        table: letter.table,
-        target: letter.target,
-        key: parsed(letter.key),
-        error: letter.error,
-        message: letter.message,
-        attempts: letter.attempts,
-        first_at: moment(letter.first_at),
-        last_at: moment(letter.last_at),
-        change: parsed(letter.change),
-    }
-}
-
 /// An entry of the audit as users read it. What is no JSON on one line, which no entry is unless somebody changed it, is
 /// shown as the text it is.
 pub fn audit_entry(entry: AuditEntry) -> api::AuditEntry {
@@ -229,30 +212,6 @@ pub fn audit_entry(entry: AuditEntry) -> api::AuditEntry {
     let detail = one_line.and_then(|detail| RawValue::from_string(detail).ok()).unwrap_or(as_text);
     let (number, previous, hash) = (entry.number, entry.previous, entry.hash);
     api::AuditEntry { number, at: moment(at), actor, action, pipeline, detail, previous, hash }
-}
-
-/// What a user asked for, as the ledger's filter.
-pub fn filter(query: &api::DeadLetterQuery, limit: usize) -> DeadLetterFilter {
-    DeadLetterFilter {
-        pipeline: query.pipeline.clone(),
-        table: query.table.clone(),
-        sink: query.sink.clone(),
-        id: query.id,
-        error: query.error.as_deref().map(|e| Code::parse(e).map_or(e.to_owned(), |c| c.to_string())),
-        limit,
-    }
-}
-
-/// What a redrive did.
-pub fn redrive(report: RedriveReport, dry_run: bool) -> api::RedriveReport {
-    let failed = report.failed.into_iter().map(|(id, message)| api::RedriveFailure { id, message });
-    api::RedriveReport {
-        selected: report.selected,
-        applied: report.applied,
-        superseded: report.superseded,
-        failed: failed.collect(),
-        dry_run,
-    }
 }
 
 /// What a comparison found.

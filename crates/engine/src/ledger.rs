@@ -1,6 +1,12 @@
 //! Syncline's own durable book, as the engine sees it: checkpoints, counters, schema history, backfill chunks, dead
 //! letters, table states, audit. How it is stored is the connector's (`sqlite/ledger.rs`).
 
+mod cause;
+mod letters;
+
+pub use cause::cause;
+pub use letters::*;
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
@@ -179,65 +185,6 @@ pub struct SchemaRecord {
     pub detail: String,
 }
 
-/// A dead letter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeadLetter {
-    /// Given by the ledger.
-    pub id: i64,
-    pub pipeline: String,
-    /// Connection name.
-    pub sink: String,
-    /// `database.table`.
-    pub table: String,
-    /// The target as users see it (SURFACE: connection, plus `/` and the pattern when there are several).
-    pub target: String,
-    /// Rendered address, to find it again.
-    pub address_target: String,
-    pub address_id: String,
-    /// Key object as JSON text.
-    pub key: String,
-    /// `SYN-….`
-    pub error: String,
-    /// The refusal in the target's words.
-    pub message: String,
-    pub attempts: u32,
-    /// Milliseconds since 1970.
-    pub first_at: i64,
-    /// Milliseconds since 1970.
-    pub last_at: i64,
-    pub version: Version,
-    /// The `change` line as JSON text.
-    pub change: String,
-    /// The row's bytes as captured (before image, after image), for sources that cannot be read again.
-    pub original: Vec<u8>,
-}
-
-/// What became of a letter that was to be parked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parked {
-    /// It is the first at its address.
-    New(i64),
-    /// It took the place of an older change (and has an id of its own). The older one is hidden, and removed by the commit
-    /// whose `parked` names this one.
-    ReplacedOlder(i64),
-    /// The same change (version) was there already: attempts added.
-    Again(i64),
-    /// A newer change is parked there: nothing was added.
-    Older(i64),
-}
-
-/// Which dead letters.
-#[derive(Clone, Debug, Default)]
-pub struct DeadLetterFilter {
-    pub pipeline: Option<String>,
-    pub table: Option<String>,
-    pub sink: Option<String>,
-    pub id: Option<i64>,
-    pub error: Option<String>,
-    /// At most so many; 0 for all.
-    pub limit: usize,
-}
-
 /// What an entry of the audit says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRecord {
@@ -323,8 +270,20 @@ pub trait Ledger: Send + Sync {
     /// Removes the pipeline's letters that no commit has counted (see [`Commit::parked`]): their changes lie above the
     /// checkpoint and come again. Called once before a pipeline starts.
     async fn forget_uncounted_letters(&self, pipeline: &str) -> Result<()>;
-    /// Lists, oldest first.
+    /// Lists, oldest first; in pages with [`DeadLetterFilter::after`].
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>>;
+    /// How many there are, whatever the filter's limit.
+    async fn count_dead_letters(&self, filter: &DeadLetterFilter) -> Result<u64>;
+    /// Grouped by what refused them, the largest group first; the limit is one of groups.
+    async fn dead_letter_groups(&self, filter: &DeadLetterFilter) -> Result<Vec<LetterGroup>>;
+    /// How many letters count as dead, by table, target and error, the most first.
+    async fn dead_letter_codes(&self, pipeline: &str, limit: usize) -> Result<Vec<LetterCode>>;
+    /// Notes that letters were tried again and refused. Each stays the letter it was, with one attempt more; one that is
+    /// gone meanwhile stays gone.
+    async fn refused_again(&self, refusals: Vec<RefusedAgain>) -> Result<()>;
+    /// Changes who takes care of letters, and writes that into the audit if it changed any, both or none of it. Answers
+    /// which.
+    async fn set_letter_state(&self, change: &StateChange) -> Result<Vec<i64>>;
 
     /// Keeps the record of a comparison that has ended, whole or not at all; answers its id.
     async fn add_comparison(&self, record: &ComparisonRecord) -> Result<i64>;

@@ -147,6 +147,27 @@ pub async fn redrive(
     with_pipelines(config, specs, &ledger, entry, work).await
 }
 
+/// One pass over the dead letters whose time has come; no report if it was interrupted.
+pub async fn reprocess(
+    config: &Config,
+    specs: &[PipelineSpec],
+    asked: &api::ReprocessRequest,
+) -> Result<(Option<api::ReprocessReport>, Exit), Failure> {
+    let done = RefCell::new(None);
+    let (keep, wanted) = (&done, shape::reprocess(asked));
+    let work = |handles: Vec<PipelineHandle>| async move {
+        let mut sum = api::ReprocessReport::default();
+        for handle in &handles {
+            shape::add_reprocessed(&mut sum, &handle.reprocess(&wanted).await?);
+        }
+        keep.replace(Some(sum));
+        Ok(())
+    };
+    let ledger = registry::ledger(&config.data)?;
+    let exit = with_pipelines(config, specs, &ledger, Some(("reprocess", json!(asked))), work).await?;
+    Ok((done.into_inner(), exit))
+}
+
 /// Compares, once every sink holds everything up to the source's present position.
 pub async fn verify(
     config: &Config,

@@ -1,4 +1,5 @@
-//! `dlq`: list, show, redrive and discard dead letters, through the running process or without one.
+//! `dlq`: list, show, redrive and discard dead letters, through the running process or without one. Groups and exports
+//! are `letter_books.rs`, who takes care of them `letter_care.rs`.
 
 use syncline_api as api;
 use syncline_connectors::registry;
@@ -6,7 +7,7 @@ use syncline_engine::error::{Code, Error};
 use syncline_engine::route::PipelineSpec;
 
 use super::status::columns;
-use super::{alone, names};
+use super::{alone, letter_books, letter_care, names};
 use crate::arguments::{DlqArgs, DlqCommand};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
@@ -15,17 +16,30 @@ use crate::{out, serve, shape};
 
 /// Does it.
 pub async fn dlq(command: DlqCommand) -> Result<Exit, Failure> {
-    let args = match &command {
-        DlqCommand::List(a) | DlqCommand::Show(a) | DlqCommand::Redrive(a) | DlqCommand::Discard(a) => a,
-    };
+    match &command {
+        DlqCommand::List(args) => list(&opened(args)?.0, args).await,
+        DlqCommand::Show(args) => show(&opened(args)?.0, args).await,
+        DlqCommand::Groups(args) => letter_books::groups(&opened(args)?.0, args).await,
+        DlqCommand::Export(args) => letter_books::export(&opened(&args.which)?.0, args).await,
+        DlqCommand::Redrive(args) => {
+            let (config, specs) = opened(args)?;
+            redrive(&config, &specs, args).await
+        }
+        DlqCommand::Discard(args) => {
+            let (config, specs) = opened(args)?;
+            discard(&config, &specs, args).await
+        }
+        DlqCommand::Reprocess(args) => letter_care::reprocess(args).await,
+        DlqCommand::Manual(args) => letter_care::manual(args).await,
+        DlqCommand::Release(args) => letter_care::release(args).await,
+    }
+}
+
+/// The file, and the pipelines that the flags speak of.
+fn opened(args: &DlqArgs) -> Result<(Config, Vec<PipelineSpec>), Failure> {
     let config = names::load(&args.file)?;
     let specs = chosen(&config, args)?;
-    match &command {
-        DlqCommand::List(args) => list(&config, args).await,
-        DlqCommand::Show(args) => show(&config, args).await,
-        DlqCommand::Redrive(args) => redrive(&config, &specs, args).await,
-        DlqCommand::Discard(args) => discard(&config, &specs, args).await,
-    }
+    Ok((config, specs))
 }
 
 /// Checks the names in the flags; the pipelines they speak of.
@@ -40,16 +54,18 @@ fn chosen(config: &Config, args: &DlqArgs) -> Result<Vec<PipelineSpec>, Failure>
 }
 
 /// One query per number, or one for all.
-fn queries(args: &DlqArgs) -> Vec<api::DeadLetterQuery> {
+pub(super) fn queries(args: &DlqArgs) -> Vec<api::DeadLetterQuery> {
     let query = |id| api::DeadLetterQuery {
         pipeline: args.pipeline.clone(),
         table: args.table.clone(),
         sink: args.target.clone(),
+        tenant: args.tenant.clone(),
         id,
         error: args.error.clone(),
         limit: args.limit,
     };
-    if args.ids.is_empty() { vec![query(None)] } else { args.ids.iter().map(|id| query(Some(*id))).collect() }
+    let ids: Vec<_> = args.numbers().map(|id| query(Some(id))).collect();
+    if ids.is_empty() { vec![query(None)] } else { ids }
 }
 
 async fn fetch(config: &Config, args: &DlqArgs) -> Result<api::DeadLetters, Error> {
@@ -66,8 +82,7 @@ async fn fetch(config: &Config, args: &DlqArgs) -> Result<api::DeadLetters, Erro
             (None, None) => api::DeadLetters::default(),
         };
         if let (Some(id), true) = (query.id, part.dead_letters.is_empty()) {
-            return Err(Error::new(Code::Unknown, format!("there is no dead letter {id}"))
-                .fix("syncline dlq list FILE shows their numbers"));
+            return Err(serve::no_letter(id));
         }
         all.truncated |= part.truncated;
         all.dead_letters.extend(part.dead_letters);
@@ -80,14 +95,17 @@ async fn list(config: &Config, args: &DlqArgs) -> Result<Exit, Failure> {
     if args.json {
         found.dead_letters.iter().try_for_each(out::json_line)?;
     } else if !found.dead_letters.is_empty() {
-        let head = ["ID", "PIPELINE", "TABLE", "TARGET", "KEY", "ERROR", "ATTEMPTS", "LAST", "MESSAGE"];
+        let head =
+            ["ID", "PIPELINE", "TABLE", "TARGET", "KEY", "ERROR", "ATTEMPTS", "LAST", "STATE", "MESSAGE"];
         let mut rows = vec![head.map(str::to_owned)];
         for l in &found.dead_letters {
             let (id, attempts) = (l.id.to_string(), l.attempts.to_string());
             let (pipeline, table, target) = (l.pipeline.clone(), l.table.clone(), l.target.clone());
             let (key, error, last) = (l.key.to_string(), l.error.clone(), l.last_at.clone());
+            let state =
+                l.note.as_ref().map_or_else(|| l.state.clone(), |n| format!("{}: {}", l.state, shortened(n)));
             let message = shortened(&l.message);
-            rows.push([id, pipeline, table, target, key, error, attempts, last, message]);
+            rows.push([id, pipeline, table, target, key, error, attempts, last, state, message]);
         }
         out::data(&columns(&rows))?;
     }
@@ -95,7 +113,7 @@ async fn list(config: &Config, args: &DlqArgs) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn shortened(message: &str) -> String {
+pub(super) fn shortened(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     match line.char_indices().nth(80) {
         Some((end, _)) => format!("{}…", &line[..end]),
@@ -129,6 +147,7 @@ fn actions(args: &DlqArgs) -> Vec<api::DeadLetterAction> {
         pipeline: q.pipeline,
         table: q.table,
         sink: q.sink,
+        tenant: q.tenant,
         id: q.id,
         error: q.error,
         dry_run: args.dry_run,
@@ -148,7 +167,7 @@ async fn redrive(config: &Config, specs: &[PipelineSpec], args: &DlqArgs) -> Res
         match &process {
             Some(process) => tell(process.post("/v1/dead-letters/redrive", &action).await?)?,
             None => {
-                let filter = shape::filter(&as_query(&action), 0);
+                let filter = shape::filter(&shape::as_query(&action), 0);
                 let done = alone::redrive(config, specs, &filter, &action, tell).await?;
                 if done != Exit::Ok {
                     return Ok(done);
@@ -160,17 +179,6 @@ async fn redrive(config: &Config, specs: &[PipelineSpec], args: &DlqArgs) -> Res
         }
     }
     Ok(exit)
-}
-
-fn as_query(action: &api::DeadLetterAction) -> api::DeadLetterQuery {
-    api::DeadLetterQuery {
-        pipeline: action.pipeline.clone(),
-        table: action.table.clone(),
-        sink: action.sink.clone(),
-        id: action.id,
-        error: action.error.clone(),
-        limit: None,
-    }
 }
 
 fn tell_redrive(report: &api::RedriveReport, json: bool) -> Result<(), Failure> {

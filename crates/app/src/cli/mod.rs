@@ -8,6 +8,8 @@ mod check;
 mod control;
 mod dead_letters;
 mod get;
+mod letter_books;
+mod letter_care;
 mod lint;
 pub mod names;
 mod preflight;

@@ -53,7 +53,7 @@ async fn from_ledger(config: &Config, data: &Path) -> Result<api::Status, Error>
             None => Default::default(),
             Some(ledger) => {
                 let filter = DeadLetterFilter { pipeline: Some(spec.name.clone()), ..Default::default() };
-                let letters = ledger.dead_letters(&filter).await?.len() as u64;
+                let letters = ledger.count_dead_letters(&filter).await?;
                 let verified = Verified::of(&**ledger, &spec.name).await?;
                 let past = Past::of(&**ledger, &spec.name).await?;
                 (ledger.pipeline(&spec.name).await?, letters, verified, past)

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use syncline_engine::error::{Code, Error};
+use syncline_engine::ledger::Retry;
+use syncline_engine::pipeline::Reprocess;
 use syncline_engine::route::{Pattern, RouteSpec};
 use syncline_engine::schedule::{Cron, zone};
 use syncline_engine::tasks::{Rows, Task, TaskSpec, VerifyTask};
@@ -15,10 +17,12 @@ use super::yaml::Node;
 #[derive(Clone, Copy)]
 enum Kind {
     Verify,
+    Reprocess,
     Retention,
 }
 
-const KINDS: [(&str, Kind); 2] = [("verify", Kind::Verify), ("retention", Kind::Retention)];
+const KINDS: [(&str, Kind); 3] =
+    [("verify", Kind::Verify), ("reprocess", Kind::Reprocess), ("retention", Kind::Retention)];
 
 /// Reads the entries.
 pub(crate) fn read(
@@ -61,6 +65,7 @@ fn entry(mut section: Section<'_>, pipeline: &str, routes: &[RouteSpec]) -> Opti
     let jitter = section.duration("jitter").unwrap_or_default();
     let task = match kind {
         Some(Kind::Verify) => Some(Task::Verify(verify(&mut section, routes))),
+        Some(Kind::Reprocess) => Some(Task::Reprocess(reprocess(&mut section))),
         Some(Kind::Retention) => Some(Task::Retention),
         None => None,
     };
@@ -105,6 +110,27 @@ fn verify(section: &mut Section<'_>, routes: &[RouteSpec]) -> VerifyTask {
         tenant: section.text("tenant").map(|at| at.value),
         rows_per_second: section.number("rows_per_second", 1, u64::MAX),
         max_repairs: repairs.then(|| most.unwrap_or(MOST_REPAIRS)),
+    }
+}
+
+fn reprocess(section: &mut Section<'_>) -> Reprocess {
+    let plain = Retry::default();
+    let attempts = section.number("most_attempts", 1, u64::from(u32::MAX));
+    let first_delay = section.duration("first_delay").unwrap_or(plain.first_delay);
+    let longest_delay =
+        section.duration("longest_delay").unwrap_or_else(|| plain.longest_delay.max(first_delay));
+    if longest_delay < first_delay {
+        let text = format!("{} has a `longest_delay` below its `first_delay`", section.name);
+        let error = Error::new(Code::ConfigConflict, text).fix("raise `longest_delay`");
+        section.reader.note(error.at(section.place()));
+    }
+    let most_attempts = attempts.and_then(|n| u32::try_from(n).ok()).unwrap_or(plain.most_attempts);
+    Reprocess {
+        retry: Retry { most_attempts, first_delay, longest_delay },
+        limit: section
+            .number("limit", 1, u64::MAX)
+            .map_or(0, |limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+        tenant: section.text("tenant").map(|at| at.value),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use syncline_engine::ledger::Retry;
+use syncline_engine::pipeline::Reprocess;
 use syncline_engine::route::PipelineSpec;
 use syncline_engine::tasks::{Rows, Task, VerifyTask};
 use syncline_engine::verify::MOST_REPAIRS;
@@ -26,6 +28,7 @@ fn entries_become_what_they_say() {
       - { task: verify, cron: '@daily', repair: auto }
       - { task: verify, cron: '*/5 * * * *', since: 10m }
       - { task: verify, cron: '0 * * * *', sample: 50, tenant: seven }
+      - { task: reprocess, cron: '*/10 * * * *', most_attempts: 3, first_delay: 2h, limit: 9, tenant: seven }
       - { task: retention, cron: '0 4 * * *' }",
     );
     assert_eq!(spec.keep_reports, Duration::from_secs(7 * 86_400));
@@ -40,16 +43,19 @@ fn entries_become_what_they_say() {
     let recent = VerifyTask { rows: Rows::Since(Duration::from_secs(600)), ..VerifyTask::default() };
     let sample = VerifyTask { rows: Rows::Sample(50), tenant: Some("seven".into()), ..VerifyTask::default() };
     let (recent, sample) = (Task::Verify(recent), Task::Verify(sample));
+    let two = Duration::from_secs(7200);
+    let retry = Retry { most_attempts: 3, first_delay: two, longest_delay: two };
+    let letters = Task::Reprocess(Reprocess { retry, limit: 9, tenant: Some("seven".into()) });
     let retention = Task::Retention;
     assert_eq!(
         tasks,
-        [Task::Verify(gentle), repairing(7), repairing(MOST_REPAIRS), recent, sample, retention]
+        [Task::Verify(gentle), repairing(7), repairing(MOST_REPAIRS), recent, sample, letters, retention]
     );
     let schedules: Vec<_> = spec.schedule.iter().map(|entry| &entry.schedule).collect();
     assert_eq!(schedules[0].jitter(), Duration::from_secs(30));
     assert!(schedules[1].name().ends_with("Europe/Berlin"), "{}", schedules[1].name());
     let names: std::collections::BTreeSet<&str> = schedules.iter().map(|schedule| schedule.name()).collect();
-    assert_eq!(names.len(), 6, "{names:?}");
+    assert_eq!(names.len(), 7, "{names:?}");
 }
 
 #[test]
@@ -64,7 +70,7 @@ fn what_is_wrong_is_named_at_its_place() {
     for (entry, expected) in [
         (
             "{ task: verfy, cron: '@daily' }",
-            "7:17: SYN-1003: pipelines.shop.schedule[0].task must be one of verify, retention; did you mean verify?",
+            "7:17: SYN-1003: pipelines.shop.schedule[0].task must be one of verify, reprocess, retention; did you mean verify?",
         ),
         ("{ cron: '@daily' }", "7:9: SYN-1004: pipelines.shop.schedule[0] needs `task`"),
         ("{ task: verify }", "7:9: SYN-1004: pipelines.shop.schedule[0] needs `cron`"),

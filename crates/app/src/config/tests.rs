@@ -198,15 +198,17 @@ fn the_schema_knows_the_keys_that_are_read() {
         names.sort();
         names
     };
-    let schedule = "    schedule: [{ task: verify, cron: '@daily' }]\n    routes:";
+    let schedule =
+        "    schedule: [{ task: verify, cron: '@daily' }, { task: reprocess, cron: '@daily' }]\n    routes:";
     let mut file = SMALL.trim_start().replace("    routes:", schedule);
     for (anchor, place) in [
         ("    source: { ", &pipeline["source"]["properties"]),
-        ("task: verify, ", &pipeline["schedule"]["items"]["properties"]),
+        ("{ task: ", &pipeline["schedule"]["items"]["properties"]),
         ("to: [{ ", &pipeline["routes"]["items"]["properties"]["to"]["items"]["properties"]),
     ] {
         let unknown = names(place).iter().map(|name| format!("{name}_: 1, ")).collect::<String>();
-        file = file.replace(anchor, &format!("{anchor}{unknown}"));
+        let (open, rest) = anchor.split_at(anchor.find("{ ").map_or(anchor.len(), |at| at + 2));
+        file = file.replace(anchor, &format!("{open}{unknown}{rest}"));
         let errors = bad(&file);
         for name in names(place) {
             let unknown = format!("unknown key `{name}_`");

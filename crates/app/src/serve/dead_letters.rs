@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
 use syncline_api as api;
 use syncline_engine::error::{Code, Error};
-use syncline_engine::ledger::{Commit, DeadLetterFilter, Ledger};
+use syncline_engine::ledger::{Commit, DeadLetterFilter, Ledger, next_letters};
 use syncline_engine::pipeline::RedriveReport;
 
 use super::access::Actor;
@@ -25,11 +26,39 @@ const MOST: u32 = 10_000;
 #[utoipa::path(get, path = "/v1/dead-letters", tag = "dead letters", params(api::DeadLetterQuery), responses((status = 200, body = api::DeadLetters), (status = "default", body = api::Problem)))]
 pub async fn list(
     State(shared): State<Arc<Shared>>,
-    query: Result<Query<api::DeadLetterQuery>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<api::DeadLetterQuery>, QueryRejection>,
 ) -> Result<Json<api::DeadLetters>, Refusal> {
+    Ok(Json(listed(&*shared.ledger, &asked(query)?).await?))
+}
+
+fn asked(query: Result<Query<api::DeadLetterQuery>, QueryRejection>) -> Result<api::DeadLetterQuery, Error> {
     let Query(query) =
         query.map_err(|e| Error::new(Code::HttpRequest, "the query cannot be read").cause(e))?;
-    Ok(Json(listed(&*shared.ledger, &query).await?))
+    Ok(query)
+}
+
+/// Dead letters by what refused them, the largest group first.
+#[utoipa::path(get, path = "/v1/dead-letters/groups", tag = "dead letters", params(api::DeadLetterQuery), responses((status = 200, body = api::DeadLetterGroups), (status = "default", body = api::Problem)))]
+pub async fn groups(
+    State(shared): State<Arc<Shared>>,
+    query: Result<Query<api::DeadLetterQuery>, QueryRejection>,
+) -> Result<Json<api::DeadLetterGroups>, Refusal> {
+    Ok(Json(grouped(&*shared.ledger, &asked(query)?).await?))
+}
+
+/// Groups from a ledger.
+pub async fn grouped(
+    ledger: &dyn Ledger,
+    query: &api::DeadLetterQuery,
+) -> Result<api::DeadLetterGroups, Error> {
+    let limit = query.limit.unwrap_or(USUAL).min(MOST) as usize;
+    let mut groups = ledger.dead_letter_groups(&shape::filter(query, limit + 1)).await?;
+    let truncated = groups.len() > limit;
+    groups.truncate(limit);
+    Ok(api::DeadLetterGroups {
+        groups: groups.into_iter().map(shape::dead_letter_group).collect(),
+        truncated,
+    })
 }
 
 /// Lists from a ledger.
@@ -94,7 +123,7 @@ pub async fn discard(
         }
         let filter = DeadLetterFilter { pipeline: Some(pipeline.name().to_owned()), ..filter(&action) };
         if action.dry_run {
-            report.selected += shared.ledger.dead_letters(&filter).await?.len() as u64;
+            report.selected += shared.ledger.count_dead_letters(&filter).await?;
             continue;
         }
         audit(&*shared.ledger, &actor.0, "discard", pipeline.name(), &action).await?;
@@ -113,28 +142,25 @@ pub async fn discarded(
     action: &api::DeadLetterAction,
 ) -> Result<api::DiscardReport, Error> {
     ledger.forget_uncounted_letters(pipeline).await?;
-    let wanted = DeadLetterFilter { pipeline: Some(pipeline.to_owned()), ..filter(action) };
-    let letters = ledger.dead_letters(&wanted).await?;
-    let selected = letters.len() as u64;
-    if action.dry_run || letters.is_empty() {
+    let mut wanted = DeadLetterFilter { pipeline: Some(pipeline.to_owned()), ..filter(action) };
+    let selected = ledger.count_dead_letters(&wanted).await?;
+    if action.dry_run || selected == 0 {
         return Ok(api::DiscardReport { selected, discarded: 0, dry_run: action.dry_run });
     }
     audit(ledger, "local", "discard", pipeline, action).await?;
-    let settled: Vec<i64> = letters.iter().map(|l| l.id).collect();
-    let discarded = settled.len() as u64;
-    ledger.commit(pipeline, Commit { settled, ..Commit::default() }).await?;
-    Ok(api::DiscardReport { selected, discarded, dry_run: false })
+    let mut discarded = 0;
+    loop {
+        let letters = next_letters(ledger, &mut wanted).await?;
+        if letters.is_empty() {
+            return Ok(api::DiscardReport { selected, discarded, dry_run: false });
+        }
+        let settled: Vec<i64> = letters.iter().map(|l| l.id).collect();
+        discarded += settled.len() as u64;
+        ledger.commit(pipeline, Commit { settled, ..Commit::default() }).await?;
+    }
 }
 
 /// What an action is for: all that match, without a limit.
 fn filter(action: &api::DeadLetterAction) -> DeadLetterFilter {
-    let query = api::DeadLetterQuery {
-        pipeline: action.pipeline.clone(),
-        table: action.table.clone(),
-        sink: action.sink.clone(),
-        id: action.id,
-        error: action.error.clone(),
-        limit: None,
-    };
-    shape::filter(&query, 0)
+    shape::filter(&shape::as_query(action), 0)
 }

@@ -14,7 +14,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use syncline_engine::error::{Code, Error};
-use syncline_engine::ledger::Counts;
+use syncline_engine::ledger::{Counts, LetterCode};
 use syncline_engine::pipeline::{BackfillStatus, PipelineState, PipelineStatus, SinkState};
 
 use super::Shared;
@@ -23,11 +23,18 @@ use super::problem::Refusal;
 /// Tables of a pipeline with series of their own; the rest is summed under [`OTHERS`].
 const MOST_TABLES: usize = 500;
 const OTHERS: &str = "(others)";
+/// Tables, targets and error codes of a pipeline's dead letters with series of their own, those with the most letters.
+const MOST_CODES: usize = 500;
 
 /// Metrics for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "probes", responses((status = 200, description = "OpenMetrics text", body = String)))]
 pub async fn metrics(State(shared): State<Arc<Shared>>) -> Result<impl IntoResponse, Refusal> {
-    let snapshot = Snapshot { pipelines: shared.pipelines.iter().map(|p| p.status()).collect() };
+    let mut letters = Vec::new();
+    for pipeline in &shared.pipelines {
+        let codes = shared.ledger.dead_letter_codes(pipeline.name(), MOST_CODES).await?;
+        letters.extend(codes.into_iter().map(|code| (pipeline.name().to_owned(), code)));
+    }
+    let snapshot = Snapshot { pipelines: shared.pipelines.iter().map(|p| p.status()).collect(), letters };
     let mut registry = Registry::default();
     registry.register_collector(Box::new(snapshot));
     let mut text = String::new();
@@ -39,6 +46,7 @@ pub async fn metrics(State(shared): State<Arc<Shared>>) -> Result<impl IntoRespo
 #[derive(Debug)]
 struct Snapshot {
     pipelines: Vec<PipelineStatus>,
+    letters: Vec<(String, LetterCode)>,
 }
 
 type Labels<'a> = Vec<(&'static str, &'a str)>;
@@ -52,6 +60,7 @@ impl Collector for Snapshot {
         self.encode_sinks(&mut out)?;
         self.encode_balance(&mut out)?;
         self.encode_schedules(&mut out)?;
+        self.encode_letters(&mut out)?;
         self.encode_backfills(&mut out)
     }
 }
@@ -166,6 +175,19 @@ impl Snapshot {
         out.counter("scheduled_runs", "Work that was started at its time", pick(0))?;
         out.counter("scheduled_skips", "Times that fell into work that was still going on", pick(1))?;
         out.counter("scheduled_misses", "Times that nobody was awake for", pick(2))
+    }
+
+    fn encode_letters(&self, out: &mut Out<'_>) -> fmt::Result {
+        let series = self.letters.iter().map(|(pipeline, l)| {
+            let labels = vec![
+                ("pipeline", pipeline.as_str()),
+                ("table", &*l.table),
+                ("target", &*l.target),
+                ("error", &*l.error),
+            ];
+            (labels, l.letters as f64)
+        });
+        out.gauge("dead_letters", "Dead letters, by the target and the error that refused them", series)
     }
 
     fn encode_backfills(&self, out: &mut Out<'_>) -> fmt::Result {

@@ -5,6 +5,7 @@ mod access;
 mod consistency;
 mod dead_letters;
 mod idempotency;
+mod letter_care;
 mod listen;
 mod metrics;
 mod pipelines;
@@ -15,7 +16,8 @@ mod router;
 pub mod socket;
 
 pub use consistency::{compare, folder as comparison_folder, wanted as comparison};
-pub use dead_letters::{discarded, listed};
+pub use dead_letters::{discarded, grouped, listed};
+pub use letter_care::{no_letter, released, taken};
 pub use pipelines::audit;
 
 use std::path::PathBuf;

@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use super::access::{Door, Scope, require, same_machine};
 use super::idempotency::{Answers, once};
 use super::problem::Refusal;
-use super::{Shared, consistency, dead_letters, metrics, pipelines, probes, request};
+use super::{Shared, consistency, dead_letters, letter_care, metrics, pipelines, probes, request};
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -41,6 +41,7 @@ fn reading() -> Routes {
         .routes(routes!(pipelines::list))
         .routes(routes!(pipelines::one))
         .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::groups))
         .routes(routes!(consistency::one))
         .routes(routes!(consistency::report))
 }
@@ -52,6 +53,9 @@ fn operating() -> Routes {
         .routes(routes!(pipelines::backfill))
         .routes(routes!(dead_letters::redrive))
         .routes(routes!(dead_letters::discard))
+        .routes(routes!(letter_care::manual))
+        .routes(routes!(letter_care::release))
+        .routes(routes!(letter_care::reprocess))
         .routes(routes!(consistency::begin))
         .routes(routes!(consistency::repair))
 }

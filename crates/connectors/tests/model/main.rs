@@ -114,6 +114,11 @@ impl World {
                 if self.dice.one_in(50) {
                     self.source.truncate();
                 }
+                if self.dice.one_in(8) {
+                    let handle = handle.clone();
+                    // What it cannot try (the source fails, the process ends) it leaves as it is.
+                    tokio::spawn(async move { handle.redrive(&DeadLetterFilter::default(), false).await });
+                }
                 tokio::time::sleep(Duration::from_micros(self.dice.roll(1500))).await;
             }
             if self.dice.one_in(3) {

@@ -156,6 +156,8 @@ codes! {
     NoProgress = 2104, Command, "no progress for 30 seconds", "see the last error; syncline run FILE keeps trying without --until-current";
     Stopped = 2105, Command, "the pipeline was stopped", "nothing to do";
     TargetForeign = 2106, HaltPipeline, "a target was written by a later history than the ledger knows", "make sure that no other syncline writes there; then syncline backfill FILE --pipeline NAME";
+    Paused = 2110, Command, "the pipeline is paused", "syncline resume FILE, then try again";
+    DeadLetterRow = 2111, Command, "the row of a dead letter cannot be read again", "syncline backfill FILE --table TABLE brings its present state, then syncline dlq discard FILE ID";
     Internal = 2199, HaltPipeline, "something that cannot happen did", "report it with the message";
     // 22xx: HTTP
     HttpBind = 2201, Config, "the HTTP address cannot be used", "choose another address under `http.listen`";

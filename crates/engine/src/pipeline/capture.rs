@@ -42,8 +42,8 @@ pub(crate) enum Purpose {
     Chunk { key: ChunkKey, sinks: Arc<Vec<usize>> },
     /// Rows whose documents were found to be wrong, for the sink that they were found in.
     Repair { sink: usize, ticket: Arc<Ticket> },
-    /// A dead letter; `gone` is what to deliver if the row is no longer at the source.
-    Redrive { sink: usize, ticket: Arc<Ticket>, gone: Option<Box<Change>> },
+    /// A dead letter of a target, by its label; `gone` is what to deliver if the row is no longer at the source.
+    Redrive { sink: usize, target: String, ticket: Arc<Ticket>, gone: Box<Change> },
 }
 
 /// What became of rows that were read.
@@ -272,12 +272,12 @@ impl Capture {
                 let batch = read_batch(changes, position);
                 self.send_batch(batch, |batch| Work::Repair { batch, sink, ticket }).await
             }
-            Purpose::Redrive { sink, ticket, gone } => {
-                if changes.is_empty() && touched.is_empty() {
-                    changes.extend(gone.map(|gone| Change { version, before_version: version, ..*gone }));
+            Purpose::Redrive { sink, target, ticket, gone } => {
+                if changes.is_empty() && !is_touched(&touched, &gone, &key, mark) {
+                    changes.push(Change { version, before_version: version, ..*gone });
                 }
                 let batch = read_batch(changes, position);
-                self.send_batch(batch, |batch| Work::Redrive { batch, sink, ticket }).await
+                self.send_batch(batch, |batch| Work::Redrive { batch, sink, target, ticket }).await
             }
         };
         answer(reply, Accepted::Rows(count));
@@ -333,6 +333,12 @@ impl Capture {
 /// The reader may be gone (the pipeline is stopping): then nobody needs the answer.
 fn answer(reply: oneshot::Sender<Accepted>, accepted: Accepted) {
     reply.send(accepted).unwrap_or_else(|_| tracing::debug!("a read was given up"));
+}
+
+/// Whether the stream brings what became of this row: a row that was read, but is not handed on, is on its way.
+fn is_touched(touched: &Touched, gone: &Change, key: &[usize], mark: Version) -> bool {
+    let hash = gone.before.as_ref().and_then(|image| KeyHasher::default().hash(image, key).ok());
+    hash.is_some_and(|hash| touched.above(hash, mark))
 }
 
 /// The rows that the stream did not touch above the mark, as changes.

@@ -31,8 +31,8 @@ pub(crate) enum Work {
     Erase { doomed: Deletes, sink: usize, ticket: Arc<Ticket> },
     /// Rows that a comparison found to be wrong in one sink, read again.
     Repair { batch: CaptureBatch, sink: usize, ticket: Arc<Ticket> },
-    /// A parked row, read again, for the sink that refused it; `Absent` at the address if the batch has no row.
-    Redrive { batch: CaptureBatch, sink: usize, ticket: Arc<Ticket> },
+    /// A parked row, read again, for the target that refused it.
+    Redrive { batch: CaptureBatch, sink: usize, target: String, ticket: Arc<Ticket> },
 }
 
 /// By the index of the sink.
@@ -92,7 +92,7 @@ impl Dispatcher {
                 tickets[sink] = Some((ticket, Tallies::default()));
                 self.route_for(batch, false, tickets).await
             }
-            Work::Redrive { batch, sink, ticket } => self.redrive(batch, sink, ticket).await,
+            Work::Redrive { batch, sink, target, ticket } => self.redrive(batch, sink, &target, ticket).await,
         }
     }
 
@@ -218,20 +218,29 @@ impl Dispatcher {
         Ok(())
     }
 
-    async fn redrive(&mut self, batch: CaptureBatch, sink: usize, ticket: Arc<Ticket>) -> Result<()> {
+    /// Only for the target that refused it: another target of the same connection has its own letter, or took the row.
+    async fn redrive(
+        &mut self,
+        batch: CaptureBatch,
+        sink: usize,
+        target: &str,
+        ticket: Arc<Ticket>,
+    ) -> Result<()> {
         let batch = Arc::new(batch);
         self.shared.tracker.push(sink, &ticket);
         for index in 0..batch.changes.len() {
             self.out.clear();
-            self.shared.routes.deliver(&batch, index as u32, &mut self.out)?;
-            for (_, delivery) in self.out.items.drain(..).filter(|(to, _)| *to == sink) {
-                if let Some(feed) = &mut self.feeds[sink] {
-                    feed.push(&ticket, delivery, None);
-                }
+            if let Err(error) = self.shared.routes.deliver(&batch, index as u32, &mut self.out) {
+                ticket.settle(0, &mut Tallies { refused: true, ..Tallies::default() });
+                self.unroutable(&batch.changes[index].schema.name, error).await?;
             }
-            for (_, delivery, error) in self.out.refused.drain(..).filter(|(to, ..)| *to == sink) {
+            let good = self.out.items.drain(..).map(|(to, delivery)| (to, delivery, None));
+            let bad = self.out.refused.drain(..).map(|(to, delivery, error)| (to, delivery, Some(error)));
+            for (_, delivery, error) in
+                good.chain(bad).filter(|(to, d, _)| *to == sink && d.plan.label == target)
+            {
                 if let Some(feed) = &mut self.feeds[sink] {
-                    feed.push(&ticket, delivery, Some(error));
+                    feed.push(&ticket, delivery, error);
                 }
             }
         }

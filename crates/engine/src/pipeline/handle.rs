@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::control::Wish;
 use super::phase::Phases;
 use super::port::Port;
+use super::reprocess::{self, Reprocess, ReprocessReport};
 use super::status::PipelineStatus;
 use super::{Shared, current, redrive, snapshot};
 use crate::error::{Code, Error, Result};
@@ -149,6 +150,12 @@ impl PipelineHandle {
     /// Tries dead letters again at the sink that refused them: the rows are read again at the source.
     pub async fn redrive(&self, filter: &DeadLetterFilter, dry_run: bool) -> Result<RedriveReport> {
         redrive::redrive(&self.shared, filter, dry_run).await
+    }
+
+    /// One pass over the dead letters whose time has come: tries each of them once, and leaves those to a person that were
+    /// refused too often. A pass waits for the one before it. An error ends it; what was tried by then stays tried.
+    pub async fn reprocess(&self, wanted: &Reprocess) -> Result<ReprocessReport> {
+        reprocess::pass(&self.shared, wanted).await
     }
 
     /// Forgets dead letters for good; they count as superseded from here on. Answers how many.

@@ -14,6 +14,7 @@ use super::ticket::Ticket;
 use super::verdict::{Verdict, verdict};
 use crate::error::Error;
 use crate::sink::{Delivery, Feeding, Outcome};
+use crate::version::Version;
 
 /// What an item holds while its delivery is in the sink's hands.
 type Held = (Arc<Ticket>, Option<Place>);
@@ -58,7 +59,9 @@ pub(crate) async fn run(port: Arc<Port>, queue: Arc<Queue>, lane: usize) {
     }
 }
 
-/// Of several deliveries at one address only the newest is sent; the others are superseded.
+/// Of several deliveries at one address only the newest is sent; the others are superseded. A letter that is tried again
+/// gives way to any other: what it read comes by the stream too, and if it took the place of a change and were refused,
+/// nothing would be left of the two.
 fn coalesce(port: &Port, items: Vec<Item>) -> Vec<Item> {
     let mut newest: HashMap<(&str, &str), usize> = HashMap::with_capacity(items.len());
     let mut older = vec![false; items.len()];
@@ -70,7 +73,7 @@ fn coalesce(port: &Port, items: Vec<Item>) -> Vec<Item> {
             continue;
         }
         any = true;
-        if items[*slot].delivery.version <= item.delivery.version {
+        if rank(&items[*slot]) <= rank(item) {
             older[*slot] = true;
             *slot = index;
         } else {
@@ -92,6 +95,11 @@ fn coalesce(port: &Port, items: Vec<Item>) -> Vec<Item> {
     ends.finish();
     port.health.queued.fetch_sub((all - kept.len()) as u64, Ordering::Relaxed);
     kept
+}
+
+/// Which of two deliveries at one address is sent: the higher.
+fn rank(item: &Item) -> (bool, Version) {
+    (item.ticket.letter().is_none(), item.delivery.version)
 }
 
 /// After failures requests are smaller: a busy target is asked for less.

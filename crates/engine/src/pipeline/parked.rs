@@ -49,6 +49,11 @@ impl ParkedLetters {
         Some(id)
     }
 
+    /// Whether this letter lies at the address still: it may have been overtaken since it was looked up.
+    pub fn holds(&self, address: &Address, id: i64) -> bool {
+        !self.is_empty() && self.lock().get(address).is_some_and(|(known, _)| *known == id)
+    }
+
     /// Whether a letter of this version or above lies at the address.
     pub fn lies_since(&self, address: &Address, since: Version) -> bool {
         !self.is_empty() && self.lock().get(address).is_some_and(|(_, version)| *version >= since)
@@ -66,10 +71,12 @@ impl ParkedLetters {
         .collect()
     }
 
-    /// Forgets a letter that a person discarded.
-    pub fn forget(&self, id: i64) {
+    /// Forgets a letter that is no more, unless another one lies there by now.
+    pub fn forget(&self, address: &Address, id: i64) {
         let mut letters = self.lock();
-        letters.retain(|_, (known, _)| *known != id);
+        if letters.get(address).is_some_and(|(known, _)| *known == id) {
+            letters.remove(address);
+        }
         self.count.store(letters.len(), Ordering::Release);
     }
 }
@@ -101,9 +108,10 @@ mod tests {
         letters.add(address.clone(), 1, version(5));
         assert_eq!([4, 5, 6].map(|since| letters.lies_since(&address, version(since))), [true, true, false]);
         assert_eq!([5, 6].map(|below| letters.below(version(below)).len()), [0, 1]);
-        letters.forget(2);
+        assert!(letters.holds(&address, 1) && !letters.holds(&address, 2));
+        letters.forget(&address, 2);
         assert!(letters.lies_since(&address, version(5)));
-        letters.forget(1);
+        letters.forget(&address, 1);
         assert!(!letters.lies_since(&address, version(5)));
     }
 }

@@ -14,8 +14,8 @@ use super::queue::{Place, Queue};
 use super::recall::Memory;
 use super::ticket::Ticket;
 use crate::error::{Error, Result};
-use crate::ledger::{DeadLetter, DeadLetterFilter};
-use crate::sink::{Address, Delivery, Feeding, Sink};
+use crate::ledger::{DeadLetter, DeadLetterFilter, next_letters};
+use crate::sink::{Delivery, Feeding, Sink};
 
 /// A delivery and the ticket it settles on.
 pub(crate) struct Item {
@@ -101,12 +101,11 @@ impl Port {
         memory: Memory,
         shared: Arc<Shared>,
     ) -> Result<Arc<Port>> {
-        let filter = DeadLetterFilter {
+        let mut filter = DeadLetterFilter {
             pipeline: Some(shared.spec.name.clone()),
             sink: Some(name.to_owned()),
             ..Default::default()
         };
-        let letters = shared.ledger.dead_letters(&filter).await?;
         let port = Port {
             index,
             name: name.to_owned(),
@@ -118,13 +117,15 @@ impl Port {
             parked: ParkedLetters::default(),
             causes: Mutex::default(),
         };
-        for letter in &letters {
-            let address = Address {
-                target: letter.address_target.as_str().into(),
-                id: letter.address_id.as_str().into(),
-            };
-            port.parked.add(address, letter.id, letter.version);
-            port.count_cause(letter);
+        loop {
+            let letters = next_letters(&*port.shared.ledger, &mut filter).await?;
+            if letters.is_empty() {
+                break;
+            }
+            for letter in &letters {
+                port.parked.add(letter.address(), letter.id, letter.version);
+                port.count_cause(letter);
+            }
         }
         Ok(Arc::new(port))
     }

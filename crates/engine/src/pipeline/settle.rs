@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::kept;
 use super::port::{Item, Port};
-use super::ticket::{Tallies, Ticket, Unit};
+use super::ticket::{Tallies, Ticket};
+use crate::change::Change;
 use crate::clock::now_millis;
 use crate::error::{Error, Result};
-use crate::ledger::{DeadLetter, Parked};
+use crate::ledger::{DeadLetter, LetterState, Parked, RefusedAgain};
+use crate::route::column_text;
 use crate::sink::{Counted, Delivery};
 
 /// How a delivery ended.
@@ -16,6 +18,8 @@ pub(crate) enum End {
     Applied,
     Superseded,
     Parked(Parked),
+    /// A letter that was tried again and stays the letter it was.
+    RefusedAgain,
 }
 
 /// Gathers ends and settles them on their tickets, run by run.
@@ -49,8 +53,8 @@ impl<'a> Settlement<'a> {
         }
         self.finished += 1;
         self.total += 1;
-        let redrive = matches!(self.ticket.as_ref().map(|t| &t.unit), Some(Unit::Redrive(_)));
-        tally(self.port, &mut self.tallies, &delivery, end, redrive);
+        let redriven = self.ticket.as_ref().and_then(|ticket| ticket.letter());
+        tally(self.port, &mut self.tallies, &delivery, end, redriven);
     }
 
     fn flush(&mut self) {
@@ -70,18 +74,25 @@ impl<'a> Settlement<'a> {
 }
 
 /// What dead letters do to the counters is the ledger's to say, when the commit comes: here they are only named.
-fn tally(port: &Port, tallies: &mut Tallies, delivery: &Delivery, end: End, redrive: bool) {
+/// `redriven`: the letter that the delivery is a new try of.
+fn tally(port: &Port, tallies: &mut Tallies, delivery: &Delivery, end: End, redriven: Option<i64>) {
     let table = &delivery.change().schema.name;
-    if let End::Parked(parked) = end {
-        tallies.refused = true;
-        return tally_parked(port, tallies, delivery, parked, redrive);
+    match end {
+        End::Parked(parked) => {
+            tallies.refused = true;
+            return tally_parked(port, tallies, delivery, parked);
+        }
+        End::RefusedAgain => return tallies.refused = true,
+        End::Applied => tallies.applied = true,
+        End::Superseded => {}
     }
-    let written = end == End::Applied || redrive;
+    let written = end == End::Applied || redriven.is_some();
     let obsolete = port.parked.overtake(&delivery.address, delivery.version, written);
-    tallies.settled.extend(obsolete.filter(|_| !redrive));
+    // What becomes of the letter itself follows from how all of its try ends.
+    tallies.settled.extend(obsolete.filter(|id| redriven != Some(*id)));
     let counts = tallies.of(table);
     counts.coerced += u64::from(delivery.coerced);
-    if redrive {
+    if redriven.is_some() {
         return;
     }
     match (&delivery.counted, end) {
@@ -102,23 +113,23 @@ pub(crate) fn count_filtered(counts: &mut crate::ledger::Counts, rule: &str) {
     }
 }
 
-/// A redriven letter that is refused again changes no count; a letter that a newer one hides is superseded.
-fn tally_parked(port: &Port, tallies: &mut Tallies, delivery: &Delivery, parked: Parked, redrive: bool) {
+/// A letter that a newer one hides is superseded.
+fn tally_parked(port: &Port, tallies: &mut Tallies, delivery: &Delivery, parked: Parked) {
     let table = &delivery.change().schema.name;
     match parked {
         Parked::New(id) | Parked::Again(id) | Parked::ReplacedOlder(id) => {
             port.parked.add(delivery.address.clone(), id, delivery.version);
-            if !redrive {
-                tallies.parked.push((Arc::clone(table), id));
-            }
+            tallies.parked.push((Arc::clone(table), id));
         }
-        Parked::Older(_) if redrive => {}
         Parked::Older(_) => tallies.of(table).superseded += 1,
     }
 }
 
 /// Parks refused deliveries in the ledger. Returns once they are durable there.
 pub(crate) async fn park(port: &Port, refused: Vec<(Item, Error)>, ends: &mut Settlement<'_>) -> Result<()> {
+    let (again, refused): (Vec<_>, Vec<_>) =
+        refused.into_iter().partition(|(item, _)| item.ticket.letter().is_some());
+    keep_parked(port, again, ends).await?;
     if refused.is_empty() {
         return Ok(());
     }
@@ -138,6 +149,30 @@ pub(crate) async fn park(port: &Port, refused: Vec<(Item, Error)>, ends: &mut Se
     Ok(())
 }
 
+/// Letters that were tried again stay what they are: a letter made of each try would begin its attempts anew, and lie
+/// where the row is now rather than where it was refused.
+async fn keep_parked(port: &Port, again: Vec<(Item, Error)>, ends: &mut Settlement<'_>) -> Result<()> {
+    let refusal = |(item, error): &(Item, Error)| {
+        item.ticket.letter().map(|id| refused_again(&port.shared.spec.name, id, error))
+    };
+    let refusals: Vec<RefusedAgain> = again.iter().filter_map(refusal).collect();
+    if !refusals.is_empty() {
+        port.shared.ledger.refused_again(refusals).await?;
+    }
+    again.into_iter().for_each(|(item, _)| ends.end(item, End::RefusedAgain));
+    Ok(())
+}
+
+/// A try that failed at this moment.
+pub(crate) fn refused_again(pipeline: &str, id: i64, error: &Error) -> RefusedAgain {
+    let (error, message) = (error.code().to_string(), said(error));
+    RefusedAgain { pipeline: pipeline.to_owned(), id, at: now_millis(), error, message }
+}
+
+fn said(error: &Error) -> String {
+    error.cause_text().map_or_else(|| error.message().to_owned(), |c| format!("{}: {c}", error.message()))
+}
+
 fn letter(port: &Port, item: &Item, error: &Error) -> DeadLetter {
     let delivery = &item.delivery;
     let change = delivery.change();
@@ -152,15 +187,21 @@ fn letter(port: &Port, item: &Item, error: &Error) -> DeadLetter {
         address_target: delivery.address.target.to_string(),
         address_id: delivery.address.id.to_string(),
         key: texts.key,
+        tenant: tenant(port, change),
         error: error.code().to_string(),
-        message: error
-            .cause_text()
-            .map_or_else(|| error.message().to_owned(), |c| format!("{}: {c}", error.message())),
+        message: said(error),
         attempts: 1,
         first_at: now,
         last_at: now,
         version: delivery.version,
         change: texts.change,
         original: kept::keep(change),
+        state: LetterState::Waiting,
     }
+}
+
+/// Whose row it is. A row without the column, or with nothing readable in it, is nobody's.
+fn tenant(port: &Port, change: &Change) -> Option<String> {
+    let column = change.schema.column(port.shared.spec.tenant.as_deref()?)?;
+    column_text(change.after.as_ref().or(change.before.as_ref())?, column)
 }

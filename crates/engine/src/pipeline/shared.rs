@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     pub requests: mpsc::Sender<Request>,
     pub commit_wanted: Notify,
     pub committing: tokio::sync::Mutex<()>,
+    /// Held by the pass over the dead letters.
+    pub reprocessing: tokio::sync::Mutex<()>,
     /// Counts commits.
     pub committed: watch::Sender<u64>,
     /// Where capture stands, once streaming.
@@ -128,6 +130,7 @@ impl Shared {
             requests: parts.requests,
             commit_wanted: Notify::new(),
             committing: tokio::sync::Mutex::default(),
+            reprocessing: tokio::sync::Mutex::default(),
             committed: watch::Sender::new(0),
             position: watch::Sender::new(None),
             ended: watch::Sender::new(false),

@@ -37,6 +37,7 @@ struct State {
     settled: Vec<i64>,
     parked: Vec<(Arc<str>, i64)>,
     refused: bool,
+    applied: bool,
     taken: bool,
 }
 
@@ -77,6 +78,7 @@ impl Ticket {
         state.settled.append(&mut tallies.settled);
         state.parked.append(&mut tallies.parked);
         state.refused |= std::mem::take(&mut tallies.refused);
+        state.applied |= std::mem::take(&mut tallies.applied);
         state.closed && state.outstanding == 0
     }
 
@@ -111,6 +113,19 @@ impl Ticket {
         !self.state().taken
     }
 
+    /// The letter that it tries again, if it does.
+    pub fn letter(&self) -> Option<i64> {
+        match self.unit {
+            Unit::Redrive(letter) => Some(letter),
+            _ => None,
+        }
+    }
+
+    /// Whether the target took one of its deliveries.
+    pub fn was_applied(&self) -> bool {
+        self.state().applied
+    }
+
     /// Whether one of its deliveries was parked.
     pub fn was_refused(&self) -> bool {
         self.state().refused
@@ -134,6 +149,7 @@ pub(crate) struct Tallies {
     pub settled: Vec<i64>,
     pub parked: Vec<(Arc<str>, i64)>,
     pub refused: bool,
+    pub applied: bool,
 }
 
 impl Tallies {

@@ -138,8 +138,11 @@ impl SinkTrack {
         let done: Vec<Arc<Ticket>> = done;
         for ticket in done {
             let finished = ticket.take();
-            if let (Unit::Redrive(letter), false) = (&ticket.unit, ticket.was_refused()) {
-                self.next.letters.redriven.push(*letter);
+            match ticket.letter() {
+                Some(letter) if ticket.was_applied() => self.next.letters.redriven.push(letter),
+                // The target holds something newer, or the row is not for it any more.
+                Some(letter) if !ticket.was_refused() => self.next.letters.settled.push(letter),
+                _ => {}
             }
             self.next.letters.take(finished.settled, finished.parked);
             self.fold(finished.counts);

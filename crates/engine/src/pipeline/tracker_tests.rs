@@ -187,3 +187,17 @@ fn a_letter_of_a_transaction_that_starts_over_is_counted_once() {
     apply(&stream(&tracker, 1, 2));
     assert_eq!(parked(tracker.take_commit()), 1);
 }
+
+#[test]
+fn a_letter_ends_as_applied_only_if_the_target_took_it() {
+    let end = |applied, refused| {
+        let tracker = tracker();
+        let ticket = ticket(&tracker, Unit::Redrive(7));
+        ticket.settle(1, &mut Tallies { applied, refused, ..Tallies::default() });
+        let commit = tracker.take_commit().unwrap_or_default();
+        (commit.redriven, commit.settled)
+    };
+    assert_eq!(end(true, false), (vec![7], vec![]));
+    assert_eq!(end(false, false), (vec![], vec![7]), "the target holds something newer");
+    assert_eq!(end(false, true), (vec![], vec![]), "it stays");
+}

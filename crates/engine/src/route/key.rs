@@ -57,6 +57,11 @@ pub fn key_text(row: &RowImage, columns: &[usize]) -> Result<String> {
     Ok(text)
 }
 
+/// One column of a row as text; `None` if it is absent, null or cannot be read.
+pub(crate) fn column_text(row: &RowImage, column: usize) -> Option<String> {
+    key_cells(row, &[column]).ok()?.text(0).map(str::to_owned)
+}
+
 /// The cells of these columns, in this order.
 pub(crate) fn key_cells(row: &RowImage, columns: &[usize]) -> Result<Cells> {
     struct Keep<'a> {

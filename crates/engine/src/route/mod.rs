@@ -47,6 +47,7 @@ pub use fields::{Field, FieldKind, fields, missing_fields};
 pub use filter::check_when;
 pub use findings::{Finding, findings};
 pub use findings_online::schema_findings;
+pub(crate) use key::column_text;
 pub use key::{MAX_KEY, key_text};
 pub use line::CapturedLines;
 pub use pattern::{Pattern, Selection};

@@ -9,6 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::route::compile::key_columns;
 use crate::route::{CapturedLines, CompiledRoute, Deliveries, Pattern, PipelineSpec, Routed};
 use crate::route::{RouteSpec, TargetPlan, TargetSpec};
+use crate::row::RowImage;
 use crate::schema::TableSchema;
 use crate::sink::Delivery;
 
@@ -170,6 +171,12 @@ impl RouteTable {
             key: row.map_or_else(|| "{}".to_owned(), |row| lines.key_json(row)),
             change: String::from_utf8(text).unwrap_or_default(),
         }
+    }
+
+    /// The key object of a row as JSON; `None` for a table without a key.
+    pub fn key_json(&self, schema: &Arc<TableSchema>, row: &RowImage) -> Option<String> {
+        let key = self.key_columns(schema)?;
+        Some(CapturedLines::new(schema, &key).key_json(row))
     }
 
     fn entry(&self, table: &str) -> Option<&Entry> {

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::clock::now_millis;
 use crate::error::{Code, Error, Result};
-use crate::pipeline::Shared;
+use crate::pipeline::{self, Reprocess, ReprocessReport, Shared};
 use crate::schedule::{Cron, Schedule};
 use crate::verify::{self, Part, RepairRequest, VerifyProgress, VerifyReport, VerifyRequest};
 
@@ -40,6 +40,8 @@ impl TaskSpec {
 pub enum Task {
     /// Compares, and puts right what it finds if that is wanted.
     Verify(VerifyTask),
+    /// Tries dead letters again whose turn it is.
+    Reprocess(Reprocess),
     /// Forgets records of comparisons that are older than the pipeline keeps them.
     Retention,
 }
@@ -90,6 +92,8 @@ pub enum OutcomeKind {
     Drift,
     /// The same, and more of them than might be put right.
     Limited,
+    /// Rows were refused again.
+    Refused,
     /// It did not begin: another one was under way.
     Skipped,
     /// It ended with the pipeline.
@@ -105,6 +109,7 @@ impl OutcomeKind {
             Self::Ok => "ok",
             Self::Drift => "drift",
             Self::Limited => "limited",
+            Self::Refused => "refused",
             Self::Skipped => "skipped",
             Self::Stopped => "stopped",
             Self::Failed => "failed",
@@ -124,6 +129,7 @@ impl Task {
     pub fn name(&self) -> &'static str {
         match self {
             Task::Verify(_) => "verify",
+            Task::Reprocess(_) => "reprocess",
             Task::Retention => "retention",
         }
     }
@@ -135,6 +141,7 @@ impl Task {
                 let tenant = tenant.as_deref().unwrap_or_default();
                 format!("verify {} {} {rows:?} {tenant}", tables.join(","), sinks.join(","))
             }
+            Task::Reprocess(wanted) => format!("reprocess {}", wanted.tenant.as_deref().unwrap_or_default()),
             Task::Retention => "retention".to_owned(),
         }
     }
@@ -143,6 +150,7 @@ impl Task {
     pub(super) async fn perform(&self, bench: &Bench<'_>) -> Outcome {
         let done = match self {
             Task::Verify(task) => task.perform(bench).await,
+            Task::Reprocess(wanted) => reprocess(bench, wanted).await,
             Task::Retention => retention(bench).await,
         };
         done.unwrap_or_else(|error| failed(bench, self.name(), &error))
@@ -204,6 +212,14 @@ fn outcome(pipeline: &str, report: &VerifyReport) -> Outcome {
         tracing::warn!(pipeline, drift, repaired, unsettled, "targets differed from the source");
     }
     Outcome { kind, message: Some(message) }
+}
+
+async fn reprocess(Bench { shared, .. }: &Bench<'_>, wanted: &Reprocess) -> Result<Outcome> {
+    let ReprocessReport { tried, applied, superseded, refused, given_up, not_yet } =
+        pipeline::reprocess(shared, wanted).await?;
+    let kind = if refused + given_up == 0 { OutcomeKind::Ok } else { OutcomeKind::Refused };
+    let done = format!("{tried} tried: {applied} applied, {superseded} superseded, {refused} refused");
+    Ok(Outcome { kind, message: Some(format!("{done}; {given_up} given up, {not_yet} not yet")) })
 }
 
 async fn retention(Bench { shared, .. }: &Bench<'_>) -> Result<Outcome> {

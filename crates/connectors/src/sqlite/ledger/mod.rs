@@ -7,6 +7,7 @@
 mod audit;
 mod backup;
 mod comparisons;
+mod letter_list;
 mod letters;
 mod lock;
 mod open;
@@ -27,7 +28,7 @@ use syncline_engine::consistency::{ComparisonFilter, ComparisonRecord, Sample};
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::ledger::{
     AuditRecord, BackfillTable, Chunk, Commit, CountKey, Counts, DeadLetter, DeadLetterFilter, Ledger,
-    Parked, PipelineRecord, SchemaRecord, TableRecord,
+    LetterCode, LetterGroup, Parked, PipelineRecord, RefusedAgain, SchemaRecord, StateChange, TableRecord,
 };
 use syncline_engine::mark::Marks;
 use syncline_engine::version::Version;
@@ -216,7 +217,31 @@ impl Ledger for SqliteLedger {
 
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
         let filter = filter.clone();
-        self.read(move |c| read::dead_letters(c, &filter)).await
+        self.read(move |c| letter_list::dead_letters(c, &filter)).await
+    }
+
+    async fn count_dead_letters(&self, filter: &DeadLetterFilter) -> Result<u64> {
+        let filter = filter.clone();
+        self.read(move |c| letter_list::count(c, &filter)).await
+    }
+
+    async fn dead_letter_groups(&self, filter: &DeadLetterFilter) -> Result<Vec<LetterGroup>> {
+        let filter = filter.clone();
+        self.read(move |c| letter_list::groups(c, &filter)).await
+    }
+
+    async fn dead_letter_codes(&self, pipeline: &str, limit: usize) -> Result<Vec<LetterCode>> {
+        let pipeline = pipeline.to_owned();
+        self.read(move |c| letter_list::codes(c, &pipeline, limit)).await
+    }
+
+    async fn refused_again(&self, refusals: Vec<RefusedAgain>) -> Result<()> {
+        self.writer.run(move |c| refusals.iter().try_for_each(|r| letters::refused_again(c, r))).await
+    }
+
+    async fn set_letter_state(&self, change: &StateChange) -> Result<Vec<i64>> {
+        let change = change.clone();
+        self.writer.run(move |c| letters::set_state(c, &change)).await
     }
 
     async fn add_comparison(&self, record: &ComparisonRecord) -> Result<i64> {

@@ -4,8 +4,7 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use syncline_engine::ledger::{
-    BackfillTable, Chunk, ChunkKey, CountKey, Counts, DeadLetter, DeadLetterFilter, PipelineRecord,
-    SchemaRecord, TableRecord, TableState,
+    BackfillTable, Chunk, ChunkKey, CountKey, Counts, PipelineRecord, SchemaRecord, TableRecord, TableState,
 };
 use syncline_engine::position::StoredPosition;
 use syncline_engine::source::Bound;
@@ -16,7 +15,7 @@ pub(super) fn uint(row: &Row<'_>, column: usize) -> Result<u64> {
     u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
 
-fn version(row: &Row<'_>, column: usize) -> Result<Version> {
+pub(super) fn version(row: &Row<'_>, column: usize) -> Result<Version> {
     let raw = uint(row, column)?;
     Version::from_raw(raw).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, -1))
 }
@@ -158,40 +157,4 @@ pub fn dead_letter_counts(c: &Connection, pipeline: &str) -> Result<Vec<(String,
                GROUP BY table_name, target ORDER BY table_name, target";
     let count = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, uint(row, 2)?));
     c.prepare_cached(sql)?.query_map([pipeline], count)?.collect()
-}
-
-pub fn dead_letters(c: &Connection, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
-    let sql =
-        "SELECT id, pipeline, sink, table_name, target, address_target, address_id, key, error, message,
-                   attempts, first_at, last_at, version, change, original FROM dead_letter AS l
-               WHERE NOT EXISTS (SELECT 1 FROM dead_letter AS newer WHERE newer.pipeline = l.pipeline
-                       AND newer.sink = l.sink AND newer.address_target = l.address_target
-                       AND newer.address_id = l.address_id AND newer.version > l.version)
-                   AND (?1 IS NULL OR pipeline = ?1) AND (?2 IS NULL OR table_name = ?2)
-                   AND (?3 IS NULL OR sink = ?3) AND (?4 IS NULL OR id = ?4) AND (?5 IS NULL OR error = ?5)
-               ORDER BY first_at, id LIMIT ?6";
-    let limit = if filter.limit == 0 { -1 } else { i64::try_from(filter.limit).unwrap_or(-1) };
-    let values = params![filter.pipeline, filter.table, filter.sink, filter.id, filter.error, limit];
-    c.prepare_cached(sql)?.query_map(values, letter)?.collect()
-}
-
-fn letter(row: &Row<'_>) -> Result<DeadLetter> {
-    Ok(DeadLetter {
-        id: row.get(0)?,
-        pipeline: row.get(1)?,
-        sink: row.get(2)?,
-        table: row.get(3)?,
-        target: row.get(4)?,
-        address_target: row.get(5)?,
-        address_id: row.get(6)?,
-        key: row.get(7)?,
-        error: row.get(8)?,
-        message: row.get(9)?,
-        attempts: row.get(10)?,
-        first_at: row.get(11)?,
-        last_at: row.get(12)?,
-        version: version(row, 13)?,
-        change: row.get(14)?,
-        original: row.get(15)?,
-    })
 }

@@ -14,6 +14,7 @@ pub const MIGRATIONS: &[fn(&Connection) -> Result<()>] = &[
     |c| c.execute_batch(MARKS),
     super::audit::migrate,
     |c| c.execute_batch(super::comparisons::LAYOUT),
+    super::letters::migrate,
 ];
 
 const MARKS: &str = "

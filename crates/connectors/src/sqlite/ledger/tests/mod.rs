@@ -6,11 +6,12 @@ mod comparisons;
 mod crash;
 mod dead_letters;
 mod files;
+mod letters;
 mod records;
 
 use std::path::Path;
 
-use syncline_engine::ledger::{CountKey, Counts, DeadLetter};
+use syncline_engine::ledger::{CountKey, Counts, DeadLetter, LetterState};
 use syncline_engine::position::StoredPosition;
 use syncline_engine::version::Version;
 
@@ -51,5 +52,7 @@ fn letter(id: &str, number: u64) -> DeadLetter {
         version: Version::from_number(0, number),
         change: "{}".into(),
         original: vec![0, 255, number as u8],
+        tenant: None,
+        state: LetterState::Waiting,
     }
 }
