@@ -8,6 +8,7 @@ mod healing;
 mod login;
 mod order;
 mod reads;
+mod recent;
 mod support;
 mod transactions;
 mod xa;

@@ -33,6 +33,8 @@ const PIECE_BYTES: usize = 1 << 20;
 
 /// See [`syncline_engine::source::Source::recent`].
 pub async fn read(context: &Context, since: i64, pieces: &mpsc::Sender<Recent>) -> Result<()> {
+    // Events carry whole seconds.
+    let since = since.div_euclid(1000);
     let mut session = context.session().await?;
     let end = session.coordinate().await?;
     let file = first_file(context, &mut session, since).await?;
@@ -65,7 +67,7 @@ async fn dump(context: &Context, session: &Session, facts: &Facts, file: &str) -
     Dump::start(wire, open::drawn_id()?, facts.mariadb(), &start).await
 }
 
-/// The newest file that was begun at or before a moment.
+/// The newest file that was begun before a second: the one before it may still hold events of the second in which it was begun.
 async fn first_file(context: &Context, session: &mut Session, since: i64) -> Result<String> {
     let rows = session.texts("SHOW BINARY LOGS").await?;
     let files: Vec<String> = rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
@@ -75,25 +77,25 @@ async fn first_file(context: &Context, session: &mut Session, since: i64) -> Res
     while low < high {
         let middle = low + (high - low) / 2;
         let begun = begun_at(&mut dump(context, session, &facts, &files[middle]).await?).await?;
-        if begun <= since {
+        if begun < since {
             low = middle + 1;
         } else {
             (high, oldest) = (middle, Some(begun));
         }
     }
     low.checked_sub(1).and_then(|n| files.get(n).cloned()).ok_or_else(|| {
-        let seconds = (oldest.unwrap_or(since) - since) / 1000;
+        let seconds = oldest.unwrap_or(since) - since;
         let what = format!("{}: the binlog begins {seconds} s later than that", session.shown());
         Error::new(Code::VerifySince, what)
     })
 }
 
-/// When the file of a dump was begun, in milliseconds since 1970.
+/// When the file of a dump was begun, in seconds since 1970.
 async fn begun_at(dump: &mut Dump) -> Result<i64> {
     loop {
         let header = EventHeader::parse(&dump.next().await?)?;
         if header.event_type == kind::FORMAT_DESCRIPTION {
-            return Ok(i64::from(header.timestamp) * 1000);
+            return Ok(i64::from(header.timestamp));
         }
     }
 }
@@ -101,6 +103,7 @@ async fn begun_at(dump: &mut Dump) -> Result<i64> {
 struct Again<'a> {
     context: &'a Context,
     pieces: &'a mpsc::Sender<Recent>,
+    /// Seconds since 1970.
     since: i64,
     head: Head,
     epoch: u16,
@@ -148,7 +151,7 @@ impl Again<'_> {
         let start = at.unwrap_or(before);
         self.begun |= at.is_some()
             && header.event_type != kind::FORMAT_DESCRIPTION
-            && i64::from(header.timestamp) * 1000 >= self.since;
+            && i64::from(header.timestamp) >= self.since;
         let event = self.decoder.decode(&packet)?;
         let place = match &event.body {
             EventBody::Payload(payload) => payload.place(start, header.size),
