@@ -11,6 +11,8 @@ import urllib.request
 import redis
 
 HIGHEST = (1 << 63) - 1
+# Whose the rows are that are corrupted: the pipeline's tenant is the carrier.
+TENANT = "XX"
 CHANGED = "changed behind its back"
 
 
@@ -47,7 +49,7 @@ class Search:
         lines = []
         for at, key in enumerate(keys):
             how = {"version": HIGHEST, "version_type": "external_gte"} if at == 0 else {}
-            lines += [{"index": {"_id": str(key), **how}}, {"id": key, "note": "nobody's"}]
+            lines += [{"index": {"_id": str(key), **how}}, {"id": key, "note": "nobody's", "carrier": TENANT}]
         self.bulk(lines)
 
 
@@ -72,7 +74,7 @@ class Hot:
 
     def stray(self, keys):
         for at, key in enumerate(keys):
-            document = {"id": key, "note": "nobody's"}
+            document = {"id": key, "note": "nobody's", "carrier": TENANT}
             if at == 0:
                 document = {"_version": f"{HIGHEST:019}", **document}
             self.client.set(self.key(key), json.dumps(document, separators=(",", ":")))
@@ -114,7 +116,7 @@ class Shelf:
         self.run(f"UPDATE {self.TABLE} SET {self.DOCUMENT} = ? {self.where()}", values)
 
     def stray(self, keys):
-        values = [(*self.at(key), HIGHEST if at == 0 else 0, json.dumps({"id": key})) for at, key in enumerate(keys)]
+        values = [(*self.at(key), HIGHEST if at == 0 else 0, json.dumps({"id": key, "carrier": TENANT})) for at, key in enumerate(keys)]
         self.run(f"INSERT INTO {self.TABLE} ({self.NAME}, id, version, {self.DOCUMENT}) VALUES (?, ?, ?, ?)", values)
 
 
@@ -134,7 +136,7 @@ class Pocket(Shelf):
         return "WHERE key = ?"
 
     def stray(self, keys):
-        values = [(*self.at(key), HIGHEST if at == 0 else 0, json.dumps({"id": key})) for at, key in enumerate(keys)]
+        values = [(*self.at(key), HIGHEST if at == 0 else 0, json.dumps({"id": key, "carrier": TENANT})) for at, key in enumerate(keys)]
         self.run("INSERT INTO cache (key, version, value) VALUES (?, ?, ?)", values)
 
 
