@@ -166,6 +166,8 @@ fn a_sample() {
 #[test]
 fn a_comparison_that_was_killed_goes_on() {
     let stage = stage();
+    // So many that the second table takes seconds.
+    stage.sql("INSERT INTO things SELECT id + 10, 'more' FROM orders");
     stage.run(&["run", "shop.yaml", "--until-current"]).ends(0);
     let mut slow = stage.start(&["verify", "shop.yaml", "--rows-per-second", "100"]);
     stage.wait("done with the first table", || {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -83,17 +84,14 @@ impl Comparison<'_> {
 
     /// All rows, and all that the targets hold.
     pub async fn all(&self) -> Result<Vec<TargetReport>> {
-        let mut reports = Vec::new();
         let mut control = Control::new(&self.shared.wish);
         let gathered = tokio::select! {
             gathered = self.gather(self.folder) => gathered?,
             // What is judged later ends by itself then, with what it has begun to put right.
             () = control.stopping() => return Err(keep::stopping(self.shared)),
         };
-        for (gathered, (port, plan)) in gathered.into_iter().zip(self.targets) {
-            reports.push(self.compare(gathered, port, plan).await?);
-        }
-        Ok(reports)
+        let each = gathered.into_iter().zip(self.targets);
+        try_join_all(each.map(|(gathered, (port, plan))| self.compare(gathered, port, plan))).await
     }
 
     /// About so many rows.
@@ -114,19 +112,25 @@ impl Comparison<'_> {
 
     /// Looks at all of these.
     pub async fn some(&self, of_plan: Vec<(u32, Suspects)>) -> Result<Vec<TargetReport>> {
-        let mut reports = Vec::new();
-        for ((_, mut suspects), (port, plan)) in of_plan.into_iter().zip(self.targets) {
-            self.waiting(port).filled().await?;
-            let mut judged = self.judged(port, plan, self.shared.journals.begin(plan.id));
-            for bucket in 0..Suspects::BUCKETS {
-                let suspects = suspects.take(bucket)?;
-                let addressed = suspects.iter().filter(|suspect| suspect.address.is_some());
-                judged.report.compared += addressed.count() as u64;
-                judged.look(suspects).await?;
-            }
-            reports.push(judged.end().await?);
+        let each = of_plan.into_iter().zip(self.targets);
+        try_join_all(each.map(|((_, suspects), (port, plan))| self.look_at(suspects, port, plan))).await
+    }
+
+    async fn look_at(
+        &self,
+        mut suspects: Suspects,
+        port: &Arc<Port>,
+        plan: &Arc<TargetPlan>,
+    ) -> Result<TargetReport> {
+        self.waiting(port).filled().await?;
+        let mut judged = self.judged(port, plan, self.shared.journals.begin(plan.id));
+        for bucket in 0..Suspects::BUCKETS {
+            let suspects = suspects.take(bucket)?;
+            let addressed = suspects.iter().filter(|suspect| suspect.address.is_some());
+            judged.report.compared += addressed.count() as u64;
+            judged.look(suspects).await?;
         }
-        Ok(reports)
+        judged.end().await
     }
 
     /// Reads both sides of all targets.

@@ -54,19 +54,26 @@ impl Judged<'_> {
     async fn repair(&mut self, mut findings: Vec<Finding>) -> Result<u64> {
         let Some(RepairRequest { actor, most }) = &self.request.repair else { return Ok(0) };
         findings.retain(|finding| finding.drift.kind != DriftKind::Unsettled);
-        let left = most.saturating_sub(self.repaired.load(Ordering::Relaxed));
-        if findings.len() as u64 > left {
+        let wanted = findings.len() as u64;
+        let granted = granted(self.repaired, *most, wanted);
+        if granted < wanted {
             if !self.limited.swap(true, Ordering::Relaxed) {
                 keep::limit_reached(&self.judge.shared, self.request, actor, *most).await?;
             }
-            findings.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            findings.truncate(usize::try_from(granted).unwrap_or(usize::MAX));
         }
-        let wanted = findings.len() as u64;
-        if wanted == 0 {
+        if granted == 0 {
             return Ok(0);
         }
-        self.repaired.fetch_add(wanted, Ordering::Relaxed);
         let still = Repair { judge: &mut self.judge, actor }.repair(findings).await?;
-        Ok(wanted.saturating_sub(still.len() as u64))
+        Ok(granted.saturating_sub(still.len() as u64))
     }
+}
+
+/// Takes so many of those that may be put right, or what is left of them; several targets are judged at once.
+fn granted(repaired: &AtomicU64, most: u64, wanted: u64) -> u64 {
+    let left = |repaired: u64| most.saturating_sub(repaired).min(wanted);
+    let took =
+        repaired.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |so_far| Some(so_far + left(so_far)));
+    took.map_or(0, left)
 }
