@@ -71,8 +71,20 @@ impl Scope {
     }
 }
 
-fn fits(shape: &[Shape], text: &str) -> bool {
-    shapes_overlap(shape, &text.chars().map(Shape::Char).collect::<Vec<_>>())
+/// Most shapes are some characters with a value behind them: asked of every document of a scan, they cost no memory.
+fn fits(mut shape: &[Shape], text: &str) -> bool {
+    let mut left = text.chars();
+    while let [Shape::Char(wanted), rest @ ..] = shape {
+        if left.next() != Some(*wanted) {
+            return false;
+        }
+        shape = rest;
+    }
+    match shape {
+        [] => left.next().is_none(),
+        [Shape::Any] => true,
+        shape => shapes_overlap(shape, &left.map(Shape::Char).collect::<Vec<_>>()),
+    }
 }
 
 fn wildcard(shape: &[Shape]) -> Option<String> {

@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use super::buckets::{Buckets, Record, address_bytes, hash};
 use super::document::digest;
 use super::expected::Rows;
 use super::join::{FOREIGN, REFUSED};
 use super::journal::{Journal, Note};
+use super::run::broken;
 use super::tenant::{Owned, Tenant};
 use crate::error::Result;
 use crate::pipeline::{Port, Shared};
@@ -89,7 +89,8 @@ impl Walk {
         let mut rows = most.min(100);
         let mut after = None;
         let mut ended = false;
-        let mut reads = FuturesUnordered::new();
+        // Tasks of their own: rows are made of what a server sends while others are compared.
+        let mut reads = JoinSet::new();
         let mut out = Deliveries::default();
         loop {
             while !ended && reads.len() < AT_ONCE {
@@ -98,16 +99,17 @@ impl Walk {
                     Some(upto) => {
                         ended = upto == extent.last;
                         after = Some(upto.clone());
-                        let (reader, schema, key, opened) = (&reader, &schema, &key, &opened);
-                        reads.push(async move {
-                            reader.read_range(schema, key, from.as_ref(), &upto, opened).await
+                        let (reader, schema) = (Arc::clone(&reader), Arc::clone(&schema));
+                        let (key, opened) = (key.clone(), opened.clone());
+                        reads.spawn(async move {
+                            reader.read_range(&schema, &key, from.as_ref(), &upto, &opened).await
                         });
                     }
                     None => ended = true,
                 }
             }
-            let Some(read) = reads.next().await else { return Ok(sides) };
-            let read = read?;
+            let Some(read) = reads.join_next().await else { return Ok(sides) };
+            let read = read.map_err(broken)??;
             let bytes: usize = read.rows.iter().map(|row| row.bytes.len()).sum();
             rows = (RANGE * read.rows.len() / bytes.max(1)).clamp(1, most);
             let many = read.rows.len() as u64;
