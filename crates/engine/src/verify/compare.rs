@@ -106,7 +106,7 @@ impl Comparison<'_> {
         let Some(opened) = opened else { return Ok(Vec::new()) };
         let (shared, schema, key) = (self.shared, self.schema, self.key);
         let sample = Sample { shared, schema, key, tenant: self.tenant.as_deref(), count: &self.count, rows };
-        sample.take(&opened, Pace::new(self.request.rows_per_second), &mut suspects).await?;
+        sample.take(&opened, Pace::new(self.shared, self.request.rows_per_second), &mut suspects).await?;
         self.some(suspects).await
     }
 
@@ -169,7 +169,7 @@ impl Comparison<'_> {
     }
 
     async fn read(&self, folder: &Path, opened: Position) -> Result<HashMap<u32, (Buckets, Buckets)>> {
-        let pace = || Pace::new(self.request.rows_per_second);
+        let pace = || Pace::new(self.shared, self.request.rows_per_second);
         let mut tasks = JoinSet::new();
         let buckets = |side: &str, plan: u32| Buckets::new(folder, &format!("{side}-{plan}"));
         let walk = Walk {

@@ -17,11 +17,11 @@ use super::journal::{Journal, Note};
 use super::run::broken;
 use super::tenant::{Owned, Tenant};
 use crate::error::Result;
-use crate::pipeline::{Port, Shared};
+use crate::pipeline::{Port, Shared, lag};
 use crate::position::Position;
 use crate::route::{Deliveries, Scope, TargetPlan};
 use crate::schema::TableSchema;
-use crate::sink::{Held, Look};
+use crate::sink::{self, Held};
 
 /// Ranges that are read at once.
 const AT_ONCE: usize = 2;
@@ -32,6 +32,13 @@ const LISTEN: Duration = Duration::from_millis(20);
 /// Pages that a target may be ahead.
 const PAGES: usize = 2;
 
+/// A stream that is so many seconds behind goes first. (Some servers tell whole seconds.)
+const BEHIND: f64 = 3.0;
+/// So many times as long as it worked, a reader rests then.
+const REST: u32 = 9;
+/// How often it looks whether it may go on.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// How far reading has come; shared with whoever shows it.
 #[derive(Debug, Default)]
 pub(super) struct Count {
@@ -41,25 +48,35 @@ pub(super) struct Count {
     pub suspects: AtomicU64,
 }
 
-/// Holds a reader to a rate.
+/// Holds a reader to a rate, and lets the stream go first: while that is behind, reading takes a tenth of the time.
 pub(super) struct Pace {
+    shared: Arc<Shared>,
     limit: Option<u64>,
     began: Instant,
     read: u64,
+    /// When it last went on.
+    since: Instant,
 }
 
 impl Pace {
-    pub fn new(rows_per_second: Option<u64>) -> Pace {
-        Pace { limit: rows_per_second.map(|limit| limit.max(1)), began: Instant::now(), read: 0 }
+    pub fn new(shared: &Arc<Shared>, rows_per_second: Option<u64>) -> Pace {
+        let (shared, limit, now) =
+            (Arc::clone(shared), rows_per_second.map(|limit| limit.max(1)), Instant::now());
+        Pace { shared, limit, began: now, read: 0, since: now }
     }
 
     /// So many more were read: waits until they may have been.
     pub async fn passed(&mut self, rows: u64) {
         self.read += rows;
+        let (worked, rests) = (self.since.elapsed(), Instant::now());
+        while lag(&self.shared) > BEHIND && rests.elapsed() < REST * worked {
+            tokio::time::sleep(LOOK).await;
+        }
         if let Some(limit) = self.limit {
             let due = Duration::from_secs_f64(self.read as f64 / limit as f64);
             tokio::time::sleep(due.saturating_sub(self.began.elapsed())).await;
         }
+        self.since = Instant::now();
     }
 }
 
@@ -155,7 +172,7 @@ pub(super) async fn scan(
     let scan = async {
         // The sender goes with the scan, which ends the pages.
         let pages = pages;
-        port.sink.scan(&scope, Look::Documents, &pages).await
+        port.sink.scan(&scope, sink::Look::Documents, &pages).await
     };
     let keep = async {
         // And the receiver with the reading: a scan that nobody listens to ends.
