@@ -123,7 +123,7 @@ impl Comparison<'_> {
         plan: &Arc<TargetPlan>,
     ) -> Result<TargetReport> {
         self.waiting(port).filled().await?;
-        let mut judged = self.judged(port, plan, self.shared.journals.begin(plan.id));
+        let mut judged = self.judged(port, plan, self.shared.journals.begin(plan.id, &self.schema.name));
         for bucket in 0..Suspects::BUCKETS {
             let suspects = suspects.take(bucket)?;
             let addressed = suspects.iter().filter(|suspect| suspect.address.is_some());
@@ -140,7 +140,7 @@ impl Comparison<'_> {
         let mut journals = Vec::new();
         for (port, plan) in self.targets {
             self.waiting(port).filled().await?;
-            let journal = self.shared.journals.begin(plan.id);
+            let journal = self.shared.journals.begin(plan.id, &self.schema.name);
             let (end, ended) = oneshot::channel();
             let touched = Buckets::new(folder, &format!("touched-{}", plan.id));
             listeners.push(tokio::spawn(listen(Arc::clone(&journal), touched, ended)));

@@ -33,7 +33,7 @@ const LISTEN: Duration = Duration::from_millis(20);
 const PAGES: usize = 2;
 
 /// A stream that is so many seconds behind goes first. (Some servers tell whole seconds.)
-const BEHIND: f64 = 3.0;
+const BEHIND: f64 = 1.5;
 /// So many times as long as it worked, a reader rests then.
 const REST: u32 = 9;
 /// How often it looks whether it may go on.

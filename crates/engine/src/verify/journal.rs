@@ -27,11 +27,13 @@ pub(crate) struct Journals {
     open: Mutex<Vec<Weak<Journal>>>,
 }
 
-/// The notes of one target.
+/// The notes of one table at one target.
 #[derive(Debug)]
 pub(crate) struct Journal {
     /// Id of the target's plan.
     plan: u32,
+    /// `database.table`: tables of one pattern share a plan.
+    table: Arc<str>,
     notes: Mutex<Vec<Note>>,
 }
 
@@ -40,9 +42,9 @@ impl Journals {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes from here on what goes to a target, until the journal is dropped.
-    pub fn begin(&self, plan: u32) -> Arc<Journal> {
-        let journal = Arc::new(Journal { plan, notes: Mutex::default() });
+    /// Notes from here on what of a table goes to a target, until the journal is dropped.
+    pub fn begin(&self, plan: u32, table: &Arc<str>) -> Arc<Journal> {
+        let journal = Arc::new(Journal { plan, table: Arc::clone(table), notes: Mutex::default() });
         let mut open = self.open();
         open.retain(|journal| journal.strong_count() > 0);
         open.push(Arc::downgrade(&journal));
@@ -64,11 +66,8 @@ impl Journals {
         if open.is_empty() {
             self.any.store(false, Ordering::Release);
         }
-        let wanted: Vec<Arc<Journal>> = open
-            .iter()
-            .filter_map(Weak::upgrade)
-            .filter(|journal| journal.plan == delivery.plan.id)
-            .collect();
+        let wanted: Vec<Arc<Journal>> =
+            open.iter().filter_map(Weak::upgrade).filter(|journal| journal.notes_of(delivery)).collect();
         drop(open);
         if wanted.is_empty() {
             return;
@@ -94,6 +93,10 @@ fn key_of(delivery: &Delivery, columns: &[usize]) -> Option<Bytes> {
 impl Journal {
     fn notes(&self) -> MutexGuard<'_, Vec<Note>> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notes_of(&self, delivery: &Delivery) -> bool {
+        self.plan == delivery.plan.id && self.table == delivery.change().schema.name
     }
 
     fn add(&self, note: Note) {

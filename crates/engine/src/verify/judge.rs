@@ -127,7 +127,7 @@ impl Judge {
 
     /// Reads both sides; answers what was written to while it did.
     async fn look(&mut self, suspects: &mut [Suspect]) -> Result<(Look, HashSet<u128>)> {
-        let journal = self.shared.journals.begin(self.plan.id);
+        let journal = self.shared.journals.begin(self.plan.id, &self.schema.name);
         // What came before is noted in the long journal, what comes from here on in both.
         self.learn();
         for suspect in suspects.iter_mut() {
