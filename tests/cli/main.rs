@@ -10,6 +10,7 @@ mod exits;
 mod http;
 mod letters;
 mod lint;
+mod metrics;
 mod reading;
 #[path = "../receiver/mod.rs"]
 mod receiver;

