@@ -2,6 +2,7 @@
 //! Servers of others are not needed here.
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
+mod alerts;
 mod anew;
 mod audit;
 mod control;

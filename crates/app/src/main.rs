@@ -1,6 +1,7 @@
 //! The one binary `syncline`, in phases: read the command line, set up logs, make the runtime, do the work, leave through
 //! one exit. Rules of the pipeline belong to the engine; a command's own work is in `cli/`.
 
+mod alerts;
 mod arguments;
 mod assemble;
 mod cli;

@@ -9,6 +9,7 @@ pub mod console;
 mod http;
 #[cfg(feature = "mysql")]
 pub mod mysql;
+pub mod notice;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod registry;

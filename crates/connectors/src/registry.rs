@@ -10,6 +10,7 @@ use syncline_engine::sink::Sink;
 use syncline_engine::source::Source;
 
 use crate::connection::ConnectionSpec;
+use crate::notice::Notifier;
 
 /// Roles a connection can play.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,6 +162,19 @@ pub fn sink(
         #[cfg(feature = "webhook")]
         "http" | "https" => Ok(Arc::new(crate::webhook::sink(connection, pipeline)?)),
         _ => Err(no_sink(connection)),
+    }
+}
+
+/// Builds who sends Syncline's own messages to a connection. `path` is added to its URL. Connects to nothing yet.
+pub fn notifier(connection: &ConnectionSpec, path: &str) -> Result<Arc<dyn Notifier>> {
+    supports(connection, Role::Target(TargetKind::Webhook))?;
+    match connection.scheme() {
+        #[cfg(feature = "webhook")]
+        "http" | "https" => Ok(Arc::new(crate::webhook::notifier(connection, path)?)),
+        _ => {
+            let _ = path;
+            Err(no_sink(connection))
+        }
     }
 }
 

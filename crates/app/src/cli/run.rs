@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::alone::LOCAL;
 use super::{names, preflight, progress, revision};
+use crate::alerts::Desk;
 use crate::arguments::RunArgs;
 use crate::exit::{Exit, Failure, exit_of};
 use crate::signals::{Signals, Stop};
@@ -29,6 +30,7 @@ pub async fn run(args: RunArgs) -> Result<Exit, Failure> {
     let mut signals = Signals::listen()?;
     let ledger = registry::ledger(&config.data)?;
     let parts = assemble::parts(&config, &specs, &ledger, &phases::from_environment()?)?;
+    let desk = Desk::new(&config)?;
     let doors = serve::bind(&config).await?;
     tokio::select! {
         found = preflight::preflight(&config, &parts) => found?,
@@ -36,11 +38,13 @@ pub async fn run(args: RunArgs) -> Result<Exit, Failure> {
     }
     revision::note(&config, &specs, &*ledger, LOCAL).await?;
     let handles = assemble::start(parts).await?;
-    let server = doors.open(handles.clone(), ledger);
+    let server = doors.open(handles.clone(), ledger, desk.tallies());
+    let alerts = desk.open(config.alerts.clone(), handles.clone());
     let shown = tokio::spawn(progress::show(handles.clone()));
     let scheduled = tokio::spawn(keep_schedules(handles.clone(), serve::comparison_folder(&config.data)));
     let ended = work(&handles, args.until_current, &mut signals, scheduled).await;
     shown.abort();
+    alerts.close().await;
     server.close().await;
     ended
 }

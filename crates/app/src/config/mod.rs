@@ -1,6 +1,9 @@
 //! The configuration file: strict YAML that becomes a validated type in one step, with every error at once, each with
 //! its place and the nearest valid name. Nothing here connects anywhere.
 
+mod alerts;
+#[cfg(test)]
+mod alerts_tests;
 mod connections;
 mod lint;
 mod pipelines;
@@ -21,7 +24,9 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+pub use alerts::{AlertReceiver, Alerts};
 pub use lint::lint;
 use places::PipelinePlaces;
 use read::{Reader, Section, suggest};
@@ -35,6 +40,8 @@ pub struct Config {
     pub data: PathBuf,
     /// The HTTP interface, if wanted.
     pub http: Option<Http>,
+    /// Who is told of trouble by webhook, if wanted.
+    pub alerts: Option<Arc<Alerts>>,
     /// By name.
     pub connections: BTreeMap<String, ConnectionSpec>,
     /// In file order.
@@ -98,6 +105,10 @@ fn root_section(mut section: Section<'_>, folder: &Path) -> Config {
         None => BTreeMap::new(),
     };
     let mut used = Vec::new();
+    let alerts = section.get("alerts").and_then(|node| {
+        let section = reader.section(node, "alerts")?;
+        alerts::read(section, &connections, &mut used).map(Arc::new)
+    });
     let pipelines = match section.get("pipelines") {
         Some(node) => pipelines::read(reader, node, &connections, &mut used),
         None => {
@@ -117,7 +128,7 @@ fn root_section(mut section: Section<'_>, folder: &Path) -> Config {
     section.finish();
     let (pipelines, places) = pipelines.into_iter().unzip();
     let connections = connections.into_iter().map(|(name, (spec, _))| (name, spec)).collect();
-    Config { data, http, connections, pipelines, places }
+    Config { data, http, alerts, connections, pipelines, places }
 }
 
 fn version(section: &mut Section<'_>) {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use axum::extract::State;
 use axum::http::header;
@@ -20,6 +21,7 @@ use syncline_engine::tasks::{OutcomeKind, TaskStatus};
 
 use super::Shared;
 use super::problem::Refusal;
+use crate::alerts::Tally;
 
 /// Tables of a pipeline with series of their own; the rest is summed under [`OTHERS`].
 const MOST_TABLES: usize = 500;
@@ -35,7 +37,8 @@ pub async fn metrics(State(shared): State<Arc<Shared>>) -> Result<impl IntoRespo
         let codes = shared.ledger.dead_letter_codes(pipeline.name(), MOST_CODES).await?;
         letters.extend(codes.into_iter().map(|code| (pipeline.name().to_owned(), code)));
     }
-    let snapshot = Snapshot { pipelines: shared.pipelines.iter().map(|p| p.status()).collect(), letters };
+    let pipelines = shared.pipelines.iter().map(|p| p.status()).collect();
+    let snapshot = Snapshot { pipelines, letters, alerts: shared.alerts.clone() };
     let mut registry = Registry::default();
     registry.register_collector(Box::new(snapshot));
     let mut text = String::new();
@@ -48,6 +51,7 @@ pub async fn metrics(State(shared): State<Arc<Shared>>) -> Result<impl IntoRespo
 struct Snapshot {
     pipelines: Vec<PipelineStatus>,
     letters: Vec<(String, LetterCode)>,
+    alerts: Vec<Arc<Tally>>,
 }
 
 type Labels<'a> = Vec<(&'static str, &'a str)>;
@@ -64,7 +68,8 @@ impl Collector for Snapshot {
         self.encode_balance(&mut out)?;
         self.encode_schedules(&mut out)?;
         self.encode_letters(&mut out)?;
-        self.encode_backfills(&mut out)
+        self.encode_backfills(&mut out)?;
+        self.encode_alerts(&mut out)
     }
 }
 
@@ -245,6 +250,16 @@ impl Snapshot {
             (labels, l.letters as f64)
         });
         out.gauge("dead_letters", "Dead letters, by the target and the error that refused them", series)
+    }
+
+    fn encode_alerts(&self, out: &mut Out<'_>) -> fmt::Result {
+        let series = self.alerts.iter().flat_map(|tally| {
+            let results = [("sent", &tally.sent), ("retried", &tally.retried), ("dropped", &tally.dropped)];
+            results.map(|(result, n)| {
+                (vec![("receiver", &*tally.receiver), ("result", result)], n.load(Relaxed))
+            })
+        });
+        out.counter("alert_messages", "Alerts by webhook, by what became of them", series)
     }
 
     fn encode_backfills(&self, out: &mut Out<'_>) -> fmt::Result {

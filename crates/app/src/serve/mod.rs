@@ -32,6 +32,7 @@ use tokio::task::JoinHandle;
 
 use self::access::Door;
 use self::consistency::Runs;
+use crate::alerts::Tally;
 use crate::config::Config;
 
 /// What the handlers share.
@@ -42,6 +43,8 @@ pub struct Shared {
     pub ledger: Arc<dyn Ledger>,
     /// Comparisons that were asked for.
     pub runs: Runs,
+    /// What became of alerts by webhook, a receiver each.
+    pub alerts: Vec<Arc<Tally>>,
 }
 
 impl Shared {
@@ -94,8 +97,13 @@ pub struct Server {
 
 impl Doors {
     /// Begins to answer.
-    pub fn open(self, pipelines: Vec<PipelineHandle>, ledger: Arc<dyn Ledger>) -> Server {
-        let shared = Arc::new(Shared { pipelines, ledger, runs: self.runs });
+    pub fn open(
+        self,
+        pipelines: Vec<PipelineHandle>,
+        ledger: Arc<dyn Ledger>,
+        alerts: Vec<Arc<Tally>>,
+    ) -> Server {
+        let shared = Arc::new(Shared { pipelines, ledger, runs: self.runs, alerts });
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Vec::new();
         let local = router::router(Arc::clone(&shared), Door::Socket);

@@ -12,6 +12,7 @@ mod answer;
 mod client;
 mod config;
 mod message;
+mod notice;
 mod pause;
 mod sign;
 mod sink;
@@ -27,6 +28,11 @@ use crate::connection::ConnectionSpec;
 /// The sink of an `http:` or `https:` connection. Touches nothing yet.
 pub fn sink(connection: &ConnectionSpec, pipeline: &PipelineSpec) -> Result<WebhookSink> {
     WebhookSink::new(config::Config::new(connection)?, &pipeline.name)
+}
+
+/// Who sends Syncline's own messages to an `http:` or `https:` connection. Touches nothing yet.
+pub fn notifier(connection: &ConnectionSpec, path: &str) -> Result<impl crate::notice::Notifier + use<>> {
+    notice::WebhookNotifier::new(config::Config::new(connection)?, path)
 }
 
 /// Whether the connection is written well; nothing is connected.
