@@ -123,7 +123,8 @@ fn a_receiver_that_is_away_is_told_later_and_holds_up_nothing() {
     let first = taken.iter().find(|one| one.id == got[0].id).unwrap();
     assert!(first.attempt > 1, "the same message came again under the same id");
     let mut ids: Vec<&str> = taken.iter().map(|one| one.id.as_str()).collect();
-    (ids.sort_unstable(), ids.dedup());
+    ids.sort_unstable();
+    ids.dedup();
     assert_eq!(ids.len(), taken.len(), "and no two messages share one");
     running.signal("TERM").ends(0);
 }
