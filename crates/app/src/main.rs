@@ -13,6 +13,7 @@ mod phases;
 mod process;
 mod quickstart;
 mod report;
+mod resync;
 mod serve;
 mod shape;
 mod signals;

@@ -12,6 +12,7 @@ mod pipelines;
 mod probes;
 mod problem;
 mod request;
+mod resyncs;
 mod router;
 pub mod socket;
 
@@ -33,6 +34,7 @@ use tokio::task::JoinHandle;
 use self::access::Door;
 use self::consistency::Runs;
 use crate::config::Config;
+use crate::resync::Resyncs;
 
 /// What the handlers share.
 pub struct Shared {
@@ -42,6 +44,8 @@ pub struct Shared {
     pub ledger: Arc<dyn Ledger>,
     /// Comparisons that were asked for.
     pub runs: Runs,
+    /// Targets that are made anew.
+    pub resyncs: Arc<Resyncs>,
 }
 
 impl Shared {
@@ -94,8 +98,13 @@ pub struct Server {
 
 impl Doors {
     /// Begins to answer.
-    pub fn open(self, pipelines: Vec<PipelineHandle>, ledger: Arc<dyn Ledger>) -> Server {
-        let shared = Arc::new(Shared { pipelines, ledger, runs: self.runs });
+    pub fn open(
+        self,
+        pipelines: Vec<PipelineHandle>,
+        ledger: Arc<dyn Ledger>,
+        resyncs: Arc<Resyncs>,
+    ) -> Server {
+        let shared = Arc::new(Shared { pipelines, ledger, runs: self.runs, resyncs });
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Vec::new();
         let local = router::router(Arc::clone(&shared), Door::Socket);

@@ -11,7 +11,8 @@ use syncline_engine::route::{PipelineSpec, RouteSpec, TargetKind, TargetSpec};
 use super::bulk::bulk_path;
 use super::client::{Client, Payload};
 use super::encode::Encoder;
-use super::index::{Found, look, no_write_index, plain_index};
+use super::index::{no_write_index, plain_index};
+use super::look::{Found, look};
 use super::mapping;
 use super::names::{FIRST_INDEX, valid_index_template};
 use super::reply::{Class, Failure, bulk_items};
@@ -91,7 +92,9 @@ async fn target_findings(client: &Client, route: &RouteSpec, target: &TargetSpec
     let name = target.template.as_str();
     let wanted = match look(client, name).await {
         Err(error) => return found.push(error),
-        Ok(Found::Plain) => return found.push(plain_index(client.name(), name)),
+        // A new generation that is being filled is no alias yet.
+        Ok(Found::Plain { .. }) if target.bare => return,
+        Ok(Found::Plain { .. }) => return found.push(plain_index(client.name(), name)),
         Ok(Found::NoWriteIndex) => return found.push(no_write_index(client.name(), name)),
         Ok(Found::Nothing) => ["create_index", "index", "delete"],
         Ok(Found::Alias { .. }) => {
