@@ -13,6 +13,7 @@ mod lint;
 mod reading;
 #[path = "../receiver/mod.rs"]
 mod receiver;
+mod resync;
 mod run;
 mod schedule;
 mod stage;

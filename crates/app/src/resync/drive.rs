@@ -248,10 +248,13 @@ impl Resyncs {
     }
 
     async fn swap(&self, handle: &PipelineHandle, task: &Task) -> Result<()> {
-        if !handle.has_sink(&task.shadow()) {
-            self.begin_again(handle).await?;
+        // Once the alias has moved there is no name any more by which the index could be filled.
+        if !swap::is_moved(&self.config, task).await? {
+            if !handle.has_sink(&task.shadow()) {
+                self.begin_again(handle).await?;
+            }
+            handle.until_current().await?;
         }
-        handle.until_current().await?;
         let rest = handle.rest().await?;
         let swapped = swap::swap(&self.config, &self.ledger, &self.book, task).await;
         self.resume(handle, rest).await?;

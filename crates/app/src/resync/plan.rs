@@ -9,6 +9,9 @@ use super::task::{Form, Task};
 use crate::assemble;
 use crate::config::Config;
 
+/// What is put behind the name of an index to name the alias by which it is filled. It is gone with the swap.
+const FILLING: &str = "-filling";
+
 /// How the target of a table at a connection is made anew. `target`: the connection, needed where the table has several.
 pub async fn plan(
     config: &Config,
@@ -116,8 +119,12 @@ pub fn with_shadow(spec: &PipelineSpec, task: &Task) -> Option<PipelineSpec> {
         });
         if let Some(live) = live.cloned() {
             found = true;
-            let shadow = TargetSpec { connection: task.shadow(), template: next.clone(), bare: true, ..live };
-            route.targets.push(shadow);
+            route.targets.push(TargetSpec {
+                connection: task.shadow(),
+                template: format!("{next}{FILLING}"),
+                first_index: Some(next.clone()),
+                ..live
+            });
         }
     }
     found.then_some(spec)

@@ -54,6 +54,12 @@ pub async fn swap(config: &Config, ledger: &Arc<dyn Ledger>, book: &Book, task: 
     Ok(true)
 }
 
+/// Whether the alias stands for the index that was filled.
+pub async fn is_moved(config: &Config, task: &Task) -> Result<bool> {
+    let Form::Index { alias, next, .. } = &task.form else { return Ok(true) };
+    Ok(generations(config, task)?.live(alias).await?.as_deref() == Some(next))
+}
+
 /// What the live sink remembers once the alias stands for what the other sink has filled.
 fn taken_over(known: Option<&Marks>, filled: &Marks, alias: &str) -> Marks {
     let mut marks = known.cloned().unwrap_or_default();

@@ -92,9 +92,7 @@ async fn target_findings(client: &Client, route: &RouteSpec, target: &TargetSpec
     let name = target.template.as_str();
     let wanted = match look(client, name).await {
         Err(error) => return found.push(error),
-        // A new generation that is being filled is no alias yet.
-        Ok(Found::Plain { .. }) if target.bare => return,
-        Ok(Found::Plain { .. }) => return found.push(plain_index(client.name(), name)),
+        Ok(Found::Plain) => return found.push(plain_index(client.name(), name)),
         Ok(Found::NoWriteIndex) => return found.push(no_write_index(client.name(), name)),
         Ok(Found::Nothing) => ["create_index", "index", "delete"],
         Ok(Found::Alias { .. }) => {

@@ -88,8 +88,9 @@ impl Generations for SearchGenerations {
     async fn swap(&self, alias: &str, to: &str) -> Result<()> {
         // What searches find from now on is all that was acknowledged.
         refresh(&self.client, &in_path(to)).await;
+        let live = self.behind(alias).await?.into_iter().filter(|(name, _)| name != to);
         let mut actions = Vec::new();
-        for (from, index) in self.behind(alias).await?.into_iter().filter(|(name, _)| name != to) {
+        for (from, index) in live {
             // Other names that people gave to the live index go with it.
             for (name, how) in index.aliases {
                 actions.push(json!({ "remove": { "index": &from, "alias": &name } }));
@@ -102,6 +103,12 @@ impl Generations for SearchGenerations {
         }
         if actions.is_empty() {
             return Ok(());
+        }
+        // The name by which it was filled.
+        for filled in
+            self.behind(to).await?.into_values().flat_map(|index| index.aliases).map(|(name, _)| name)
+        {
+            actions.push(json!({ "remove": { "index": to, "alias": filled } }));
         }
         let body = json!({ "actions": actions }).to_string();
         let reply = self.client.send(Method::POST, "/_aliases", Payload::Json(body)).await?;

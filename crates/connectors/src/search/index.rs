@@ -127,10 +127,7 @@ impl Indices {
                 Found::Alias { index, fields, mappings } => {
                     return self.take(client, wanted, &index, fields, &mappings).await;
                 }
-                Found::Plain { fields, mappings } if wanted.plan.spec.bare => {
-                    return self.take(client, wanted, wanted.target, fields, &mappings).await;
-                }
-                Found::Plain { .. } => return Err(plain_index(client.name(), wanted.target)),
+                Found::Plain => return Err(plain_index(client.name(), wanted.target)),
                 Found::NoWriteIndex => return Err(no_write_index(client.name(), wanted.target)),
             }
         }
@@ -235,18 +232,14 @@ impl Indices {
         product: Option<Product>,
         wanted: &Wanted<'_>,
     ) -> Result<Option<HashSet<String>>> {
-        let bare = wanted.plan.spec.bare;
-        let path = match bare {
-            true => format!("/{}", in_path(wanted.target)),
-            false => format!("/{}", in_path(&format!("{}{FIRST_INDEX}", wanted.target))),
-        };
-        let aliases = if bare { json!({}) } else { json!({ &**wanted.target: {"is_write_index": true} }) };
+        let first = || format!("{}{FIRST_INDEX}", wanted.target);
+        let path = format!("/{}", in_path(&wanted.plan.spec.first_index.clone().unwrap_or_else(first)));
         let meta = marks::meta(None, &self.pipeline, wanted.epoch);
         let make = |properties: &Map<String, Value>| {
             json!({
                 "settings": mapping::settings(&wanted.plan.spec, product),
                 "mappings": {"dynamic": false, "_meta": meta, "properties": properties},
-                "aliases": aliases,
+                "aliases": {&**wanted.target: {"is_write_index": true}},
             })
         };
         let (properties, reply) = self.put(client, &path, wanted, &HashSet::new(), make).await?;

@@ -13,11 +13,8 @@ use super::reply::Failure;
 /// What stands behind a name.
 pub(super) enum Found {
     Nothing,
-    /// An index that is not reached through an alias: the names of its mapped fields.
-    Plain {
-        fields: HashSet<String>,
-        mappings: Value,
-    },
+    /// An index that is not reached through an alias.
+    Plain,
     /// The alias, the index that takes writes and the names of its mapped fields.
     Alias {
         index: String,
@@ -41,9 +38,8 @@ pub(super) async fn look(client: &Client, target: &str) -> Result<Found> {
     }
     let indices: Map<String, Value> =
         serde_json::from_slice(&reply.body).map_err(|e| Error::new(Code::Interrupted, what()).cause(e))?;
-    if let Some(index) = indices.get(target) {
-        let (fields, mappings) = mapped(index);
-        return Ok(Found::Plain { fields, mappings });
+    if indices.contains_key(target) {
+        return Ok(Found::Plain);
     }
     let writes = |index: &Value| {
         index.pointer("/aliases").and_then(|a| a.get(target)?.get("is_write_index")?.as_bool())

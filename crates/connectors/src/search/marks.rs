@@ -97,13 +97,12 @@ pub(super) async fn read(client: &Client, pipeline: &str, names: &BTreeSet<Strin
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut marks = Marks::default();
     for some in names.chunks(AT_ONCE) {
-        marks.0.extend(read_some(client, pipeline, some).await?.0);
+        marks.0.extend(read_some(client, pipeline, &pattern_in_path(&some.join(","))).await?.0);
     }
     Ok(marks)
 }
 
-async fn read_some(client: &Client, pipeline: &str, asked: &[&str]) -> Result<Marks> {
-    let names = pattern_in_path(&asked.join(","));
+async fn read_some(client: &Client, pipeline: &str, names: &str) -> Result<Marks> {
     let filter = "*.aliases,*.mappings._meta,*.settings.index.uuid,*.settings.index.number_of_shards";
     let path = format!("/{names}?ignore_unavailable=true&filter_path={filter}");
     let indices: BTreeMap<String, Index> = ask(client, &path).await?.unwrap_or_default();
@@ -123,9 +122,7 @@ async fn read_some(client: &Client, pipeline: &str, asked: &[&str]) -> Result<Ma
     };
     let mut marks = BTreeMap::new();
     for (name, index, epoch) in written {
-        // An index that is asked for by its own name is a target by that name.
-        let asked = asked.contains(&name.as_str()).then(|| name.clone());
-        let Some(target) = asked.or_else(|| index.aliases.keys().next().cloned()) else { continue };
+        let Some(target) = index.aliases.keys().next().cloned() else { continue };
         let Identity { uuid, number_of_shards } = index.settings.index;
         let token = match &histories {
             None => uuid,

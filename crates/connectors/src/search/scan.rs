@@ -52,11 +52,7 @@ pub(super) async fn scan(
     // What is no name of an index holds nothing, and in a path it could mean something else (`-a*`, `_all`).
     let valid = |names: &String| valid_index_name(&names.replace('*', "x")).is_ok();
     let Some(names) = scope.names().filter(valid) else { return Ok(()) };
-    let found = match scope.plan.spec.bare {
-        true => vec![(names.clone(), names)],
-        false => aliases(client, &names).await?,
-    };
-    for (target, index) in found {
+    for (target, index) in aliases(client, &names).await? {
         if pages.is_closed() {
             break;
         }

@@ -265,8 +265,8 @@ pub struct TargetSpec {
     pub settings: serde_json::Map<String, serde_json::Value>,
     /// Mapping per field.
     pub mapping: BTreeMap<String, serde_json::Value>,
-    /// The name is that of an index itself and not of an alias: a new generation, which no search asks yet.
-    pub bare: bool,
+    /// The index that is made for the name if there is none; the name's first generation if absent.
+    pub first_index: Option<String>,
 }
 
 impl TargetSpec {
@@ -283,7 +283,7 @@ impl TargetSpec {
             invalidate: false,
             settings: serde_json::Map::new(),
             mapping: BTreeMap::new(),
-            bare: false,
+            first_index: None,
         }
     }
 }
