@@ -1,7 +1,7 @@
 """A resync of a table under load, on a real search server: searches through the alias go on all the time and never miss a
 row that was there before, and the process is killed at every boundary of a task's states.
 
-    python -m resync SYNCLINE [--rows N]      with SYNCLINE_TEST_OPENSEARCH or SYNCLINE_TEST_ELASTICSEARCH set
+    python3 -m resync SYNCLINE [--rows N]      with SYNCLINE_TEST_OPENSEARCH or SYNCLINE_TEST_ELASTICSEARCH set
 """
 
 import argparse
