@@ -15,6 +15,7 @@ mod metrics;
 mod reading;
 #[path = "../receiver/mod.rs"]
 mod receiver;
+mod resync;
 mod run;
 mod schedule;
 mod stage;

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::ErrorBody;
+
 /// The body of `POST /v1/pipelines/{name}/backfill`: which tables to read again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -27,4 +29,49 @@ pub struct Control {
     /// The backfill's number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<i64>,
+}
+
+/// The body of `POST /v1/pipelines/{name}/resync`: what to make anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResyncRequest {
+    /// `database.table`.
+    pub table: String,
+    /// The connection; needed where the table has several targets that hold documents.
+    #[serde(default)]
+    pub target: Option<String>,
+}
+
+/// A resync.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ResyncTask {
+    pub id: u64,
+    pub pipeline: String,
+    pub table: String,
+    /// The connection.
+    pub target: String,
+    /// `pending`, `running`, `verifying`, `swapping`, `completed`, `failed` or `cancelled`.
+    pub state: String,
+    /// The name that searches ask, where another index is filled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// The index that is filled, and that the alias stands for once the task is completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<String>,
+    /// The index that the alias stood for before, as long as it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
+    pub asked_by: String,
+    pub started_at: String,
+    #[serde(default)]
+    pub ended_at: Option<String>,
+    /// Why it failed.
+    #[serde(default)]
+    pub error: Option<ErrorBody>,
+}
+
+/// Resyncs, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ResyncTasks {
+    pub tasks: Vec<ResyncTask>,
 }

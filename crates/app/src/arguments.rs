@@ -2,8 +2,10 @@
 //! commands that do not exist yet are absent, not stubbed. What a command does is in `cli`.
 
 mod dead_letters;
+mod resync;
 
 pub use dead_letters::*;
+pub use resync::*;
 
 use std::path::PathBuf;
 
@@ -51,6 +53,8 @@ pub enum Command {
     Resume(ControlArgs),
     /// Reads tables again into the live targets.
     Backfill(BackfillArgs),
+    /// Makes the documents of a table in one target anew: a search index beside the live one, others in place.
+    Resync(ResyncArgs),
     /// Compares what the targets hold with what the source's rows should have become; changes nothing.
     Verify(VerifyArgs),
     /// Compares, and says what it would put right; does it with `--yes`.

@@ -14,6 +14,7 @@ use syncline_engine::sink::Sink;
 use syncline_engine::source::Source;
 
 use crate::config::Config;
+use crate::resync;
 
 /// The parts of each pipeline; all errors at once.
 pub fn parts(
@@ -87,6 +88,12 @@ pub fn sinks(config: &Config, spec: &PipelineSpec) -> Result<BTreeMap<String, Ar
 pub fn connection(config: &Config, name: &str) -> Result<ConnectionSpec> {
     if let Some(spec) = config.connections.get(name) {
         return Ok(spec.clone());
+    }
+    // A resync's sink beside the live one is a connection of its own, so that neither waits for the other.
+    if let Some((base, _)) = name.split_once(resync::SHADOW)
+        && let Some(spec) = config.connections.get(base)
+    {
+        return Ok(ConnectionSpec { name: name.to_owned(), ..spec.clone() });
     }
     if matches!(name, "stdout" | "discard") {
         return Ok(ConnectionSpec::built_in(name));

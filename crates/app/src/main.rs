@@ -14,6 +14,7 @@ mod phases;
 mod process;
 mod quickstart;
 mod report;
+mod resync;
 mod serve;
 mod shape;
 mod signals;

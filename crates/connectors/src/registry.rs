@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::ledger::Ledger;
 use syncline_engine::route::{PipelineSpec, TargetKind};
@@ -175,6 +176,41 @@ pub fn notifier(connection: &ConnectionSpec, path: &str) -> Result<Arc<dyn Notif
             let _ = path;
             Err(no_sink(connection))
         }
+    }
+}
+
+/// What stands behind the alias of an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generation {
+    /// The index that the alias stands for.
+    pub live: String,
+    /// What the next one is called; there is none of that name.
+    pub next: String,
+    /// The pipelines that have written there.
+    pub writers: Vec<String>,
+}
+
+/// The indices that one name has stood for and will stand for, at one connection.
+#[async_trait]
+pub trait Generations: Send + Sync {
+    /// What the alias stands for now, and what comes next.
+    async fn look(&self, alias: &str) -> Result<Generation>;
+    /// The index that the alias stands for; `None` if there is no such alias.
+    async fn live(&self, alias: &str) -> Result<Option<String>>;
+    /// From now on the alias stands for this index. Atomic: every search asks one of the two, as a whole.
+    async fn swap(&self, alias: &str, to: &str) -> Result<()>;
+    /// Deletes an index, unless the alias stands for it; one that is gone is deleted.
+    async fn delete(&self, alias: &str, index: &str) -> Result<()>;
+}
+
+/// Of a connection whose targets are names that can stand for another index; `None` for all others.
+pub fn generations(connection: &ConnectionSpec) -> Result<Option<Box<dyn Generations>>> {
+    match connection.scheme() {
+        #[cfg(feature = "search")]
+        "elasticsearch" | "opensearch" => {
+            Ok(Some(Box::new(crate::search::SearchGenerations::new(connection)?)))
+        }
+        _ => Ok(None),
     }
 }
 

@@ -236,6 +236,12 @@ pub trait Ledger: Send + Sync {
     /// What a sink remembers of the pipeline (replaces what was kept of it).
     async fn set_marks(&self, pipeline: &str, sink: &str, marks: &Marks) -> Result<()>;
 
+    /// The pipeline has given up this sink for good: its checkpoint and its marks go. What was counted stays.
+    async fn forget_sink(&self, pipeline: &str, sink: &str) -> Result<()>;
+    /// Another target stands where these documents are looked for: a sink's marks change together with what is known of
+    /// the other sink that has filled it, which is forgotten.
+    async fn take_over(&self, pipeline: &str, sink: &str, marks: &Marks, filled_by: &str) -> Result<()>;
+
     /// A small named value of a pipeline (server id drawn once, last verification).
     async fn property(&self, pipeline: &str, name: &str) -> Result<Option<String>>;
     /// Sets it.

@@ -15,6 +15,7 @@ pub mod names;
 mod preflight;
 mod progress;
 mod report;
+mod resync;
 mod revision;
 mod run;
 mod search;
@@ -36,6 +37,7 @@ pub async fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Pause(args) => control::pause(args).await,
         Command::Resume(args) => control::resume(args).await,
         Command::Backfill(args) => control::backfill(args).await,
+        Command::Resync(args) => resync::resync(args).await,
         Command::Verify(args) => verify::verify(args).await,
         Command::Repair(args) => verify::repair(args).await,
         Command::Report(args) => report::report(args).await,

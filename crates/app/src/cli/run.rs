@@ -3,6 +3,7 @@
 //! acknowledged before it is durable.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join_all, select_all};
@@ -17,6 +18,7 @@ use super::{names, preflight, progress, revision};
 use crate::alerts::Desk;
 use crate::arguments::RunArgs;
 use crate::exit::{Exit, Failure, exit_of};
+use crate::resync::Resyncs;
 use crate::signals::{Signals, Stop};
 use crate::{assemble, out, phases, serve};
 
@@ -25,11 +27,15 @@ const SCHEDULES: Duration = Duration::from_secs(10);
 
 /// Runs the pipelines of a file.
 pub async fn run(args: RunArgs) -> Result<Exit, Failure> {
-    let config = names::load(&args.file)?;
+    let config = Arc::new(names::load(&args.file)?);
     let specs = names::pipelines(&config, &args.pipelines)?;
     let mut signals = Signals::listen()?;
     let ledger = registry::ledger(&config.data)?;
-    let parts = assemble::parts(&config, &specs, &ledger, &phases::from_environment()?)?;
+    let phases = phases::from_environment()?;
+    let folder = serve::comparison_folder(&config.data);
+    let resyncs = Resyncs::new(Arc::clone(&config), Arc::clone(&ledger), phases.clone(), folder.clone());
+    let resyncs = Arc::new(resyncs);
+    let parts = assemble::parts(&config, &resyncs.specs(&specs).await?, &ledger, &phases)?;
     let desk = Desk::new(&config)?;
     let doors = serve::bind(&config).await?;
     tokio::select! {
@@ -38,10 +44,10 @@ pub async fn run(args: RunArgs) -> Result<Exit, Failure> {
     }
     revision::note(&config, &specs, &*ledger, LOCAL).await?;
     let handles = assemble::start(parts).await?;
-    let server = doors.open(handles.clone(), ledger, desk.tallies());
+    let server = doors.open(handles.clone(), ledger, desk.tallies(), Arc::clone(&resyncs));
     let alerts = desk.open(config.alerts.clone(), handles.clone());
     let shown = tokio::spawn(progress::show(handles.clone()));
-    let scheduled = tokio::spawn(keep_schedules(handles.clone(), serve::comparison_folder(&config.data)));
+    let scheduled = tokio::spawn(keep_at_work(handles.clone(), folder, resyncs));
     let ended = work(&handles, args.until_current, &mut signals, scheduled).await;
     shown.abort();
     alerts.close().await;
@@ -49,9 +55,11 @@ pub async fn run(args: RunArgs) -> Result<Exit, Failure> {
     ended
 }
 
-/// What the file wants done at set times, until the last pipeline has ended.
-async fn keep_schedules(handles: Vec<PipelineHandle>, folder: PathBuf) {
-    join_all(handles.iter().map(|handle| handle.keep_schedule(&folder))).await;
+/// What the file wants done at set times, and resyncs, until the last pipeline has ended.
+async fn keep_at_work(handles: Vec<PipelineHandle>, folder: PathBuf, resyncs: Arc<Resyncs>) {
+    let scheduled = join_all(handles.iter().map(|handle| handle.keep_schedule(&folder)));
+    let renewed = join_all(handles.iter().map(|handle| resyncs.drive(handle.clone())));
+    tokio::join!(scheduled, renewed);
 }
 
 /// Waits for whatever comes first, then stops what still runs.

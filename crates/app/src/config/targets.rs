@@ -90,6 +90,7 @@ fn one(mut section: Section<'_>, connections: &Connections, used: &mut Vec<Strin
         mapping: fitting(&mut section, "mapping", kind, &[TargetKind::Search], object)
             .map(|map| map.into_iter().collect::<BTreeMap<_, _>>())
             .unwrap_or_default(),
+        first_index: None,
     };
     finish(section, Some(target))
 }

@@ -12,6 +12,7 @@ mod pipelines;
 mod probes;
 mod problem;
 mod request;
+mod resyncs;
 mod router;
 pub mod socket;
 
@@ -34,6 +35,7 @@ use self::access::Door;
 use self::consistency::Runs;
 use crate::alerts::Tally;
 use crate::config::Config;
+use crate::resync::Resyncs;
 
 /// What the handlers share.
 pub struct Shared {
@@ -45,6 +47,8 @@ pub struct Shared {
     pub runs: Runs,
     /// What became of alerts by webhook, a receiver each.
     pub alerts: Vec<Arc<Tally>>,
+    /// Targets that are made anew.
+    pub resyncs: Arc<Resyncs>,
 }
 
 impl Shared {
@@ -102,8 +106,9 @@ impl Doors {
         pipelines: Vec<PipelineHandle>,
         ledger: Arc<dyn Ledger>,
         alerts: Vec<Arc<Tally>>,
+        resyncs: Arc<Resyncs>,
     ) -> Server {
-        let shared = Arc::new(Shared { pipelines, ledger, runs: self.runs, alerts });
+        let shared = Arc::new(Shared { pipelines, ledger, runs: self.runs, alerts, resyncs });
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Vec::new();
         let local = router::router(Arc::clone(&shared), Door::Socket);

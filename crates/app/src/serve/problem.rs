@@ -37,7 +37,9 @@ fn status(error: &Error) -> StatusCode {
         Code::Unknown => return StatusCode::NOT_FOUND,
         Code::HttpDenied => return StatusCode::FORBIDDEN,
         Code::HttpRequest => return StatusCode::BAD_REQUEST,
-        Code::NotRunning | Code::Stopped | Code::Paused => return StatusCode::CONFLICT,
+        Code::NotRunning | Code::Stopped | Code::Paused | Code::ResyncBusy | Code::ResyncOver => {
+            return StatusCode::CONFLICT;
+        }
         _ => {}
     }
     match error.kind() {

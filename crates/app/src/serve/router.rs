@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use super::access::{Door, Scope, require, same_machine};
 use super::idempotency::{Answers, once};
 use super::problem::Refusal;
-use super::{Shared, consistency, dead_letters, letter_care, metrics, pipelines, probes, request};
+use super::{Shared, consistency, dead_letters, letter_care, metrics, pipelines, probes, request, resyncs};
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -43,6 +43,8 @@ fn reading() -> Routes {
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letters::groups))
         .routes(routes!(consistency::one))
+        .routes(routes!(resyncs::list))
+        .routes(routes!(resyncs::one))
         .routes(routes!(consistency::report))
 }
 
@@ -58,6 +60,9 @@ fn operating() -> Routes {
         .routes(routes!(letter_care::reprocess))
         .routes(routes!(consistency::begin))
         .routes(routes!(consistency::repair))
+        .routes(routes!(resyncs::begin))
+        .routes(routes!(resyncs::cancel))
+        .routes(routes!(resyncs::forget))
 }
 
 /// The router of one door.

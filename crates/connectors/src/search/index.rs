@@ -14,6 +14,7 @@ use syncline_engine::schema::TableSchema;
 use syncline_engine::shown::Shown;
 
 use super::client::{Client, Payload, Reply};
+use super::look::{Found, look};
 use super::mapping;
 use super::marks;
 use super::names::{FIRST_INDEX, in_path};
@@ -60,21 +61,6 @@ pub(super) struct Wanted<'a> {
     pub schema: &'a TableSchema,
     /// The epoch of what will be written; 0 where it is not known yet.
     pub epoch: u16,
-}
-
-/// What stands behind a name.
-pub(super) enum Found {
-    Nothing,
-    /// An index that is not reached through an alias.
-    Plain,
-    /// The alias, the index that takes writes and the names of its mapped fields.
-    Alias {
-        index: String,
-        fields: HashSet<String>,
-        mappings: Value,
-    },
-    /// An alias of several indices, none of which takes writes.
-    NoWriteIndex,
 }
 
 impl Indices {
@@ -138,20 +124,32 @@ impl Indices {
                         return Ok(());
                     }
                 }
-                Found::Alias { index, mut fields, mappings } => {
-                    fields.extend(self.extend(client, &wanted, &index, &fields).await?);
-                    let epoch = self.raise_epoch(client, &wanted, &index, &mappings).await?;
-                    if !self.shown.contains(&index) {
-                        self.look_at_marks(client, wanted.target).await?;
-                    }
-                    self.note(wanted.target, key, fields, epoch);
-                    return Ok(());
+                Found::Alias { index, fields, mappings } => {
+                    return self.take(client, wanted, &index, fields, &mappings).await;
                 }
                 Found::Plain => return Err(plain_index(client.name(), wanted.target)),
                 Found::NoWriteIndex => return Err(no_write_index(client.name(), wanted.target)),
             }
         }
         Err(lost_alias(client.name(), wanted.target))
+    }
+
+    /// An index that is there: it gets the fields and the epoch that it lacks.
+    async fn take(
+        &self,
+        client: &Client,
+        wanted: Wanted<'_>,
+        index: &str,
+        mut fields: HashSet<String>,
+        mappings: &Value,
+    ) -> Result<()> {
+        fields.extend(self.extend(client, &wanted, index, &fields).await?);
+        let epoch = self.raise_epoch(client, &wanted, index, mappings).await?;
+        if !self.shown.contains(index) {
+            self.look_at_marks(client, wanted.target).await?;
+        }
+        self.note(wanted.target, (wanted.plan.id, wanted.schema.id), fields, epoch);
+        Ok(())
     }
 
     /// The epoch stands in the index before the first document that has it; what is there is kept.
@@ -234,7 +232,8 @@ impl Indices {
         product: Option<Product>,
         wanted: &Wanted<'_>,
     ) -> Result<Option<HashSet<String>>> {
-        let path = format!("/{}", in_path(&format!("{}{FIRST_INDEX}", wanted.target)));
+        let first = || format!("{}{FIRST_INDEX}", wanted.target);
+        let path = format!("/{}", in_path(&wanted.plan.spec.first_index.clone().unwrap_or_else(first)));
         let meta = marks::meta(None, &self.pipeline, wanted.epoch);
         let make = |properties: &Map<String, Value>| {
             json!({
@@ -294,51 +293,6 @@ impl Indices {
                 return Ok((properties, reply));
             }
         }
-    }
-}
-
-/// What stands behind a name now.
-pub(super) async fn look(client: &Client, target: &str) -> Result<Found> {
-    let path = format!("/{}?filter_path=*.aliases,*.mappings.properties,*.mappings._meta", in_path(target));
-    let reply = client.send(Method::GET, &path, Payload::None).await?;
-    if reply.status == 404 {
-        return Ok(Found::Nothing);
-    }
-    let what = || format!("{}: index {target} cannot be looked at", client.name());
-    if reply.status != 200 {
-        return Err(Failure::of(&reply).error(what(), Code::SearchIndex));
-    }
-    let indices: Map<String, Value> =
-        serde_json::from_slice(&reply.body).map_err(|e| Error::new(Code::Interrupted, what()).cause(e))?;
-    if indices.contains_key(target) {
-        return Ok(Found::Plain);
-    }
-    let writes = |index: &Value| {
-        index.pointer("/aliases").and_then(|a| a.get(target)?.get("is_write_index")?.as_bool())
-    };
-    let chosen = match indices.len() {
-        0 => return Ok(Found::Nothing),
-        1 => indices.iter().next().filter(|(_, index)| writes(index) != Some(false)),
-        _ => indices.iter().find(|(_, index)| writes(index) == Some(true)),
-    };
-    Ok(chosen.map_or(Found::NoWriteIndex, |(name, index)| {
-        let mut fields = HashSet::new();
-        if let Some(properties) = index.pointer("/mappings/properties").and_then(Value::as_object) {
-            mapped_names("", properties, &mut fields);
-        }
-        let mappings = index.get("mappings").cloned().unwrap_or_default();
-        Found::Alias { index: name.clone(), fields, mappings }
-    }))
-}
-
-/// Names as documents have them: a field `a.b` is mapped as `b` inside `a`.
-fn mapped_names(prefix: &str, properties: &Map<String, Value>, out: &mut HashSet<String>) {
-    for (name, mapping) in properties {
-        let name = format!("{prefix}{name}");
-        if let Some(inside) = mapping.get("properties").and_then(Value::as_object) {
-            mapped_names(&format!("{name}."), inside, out);
-        }
-        out.insert(name);
     }
 }
 

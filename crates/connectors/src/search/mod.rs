@@ -8,7 +8,9 @@ mod config;
 mod deletes;
 mod displace;
 mod encode;
+mod generations;
 mod index;
+mod look;
 mod mapping;
 mod marks;
 mod names;
@@ -22,5 +24,6 @@ mod sink;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use generations::SearchGenerations;
 pub use names::{valid_index_name, valid_index_template};
 pub use sink::SearchSink;

@@ -180,6 +180,11 @@ codes! {
     VerifySince = 2505, Command, "the source's log does not reach back so far", "ask for less, or compare all: without --since";
     // 26xx: the consistency report
     ReportWrite = 2601, Command, "the report cannot be written", "check the path, its space and permissions";
+    // 27xx: resync
+    ResyncTarget = 2701, Command, "the target cannot be made anew", "syncline backfill FILE --table TABLE reads the rows into the live target";
+    ResyncBusy = 2702, Command, "another resync of the pipeline is under way", "wait for it, or: syncline resync cancel FILE";
+    ResyncDrift = 2703, Command, "what was filled does not hold what it should", "see the message; the live target is as it was. Then syncline resync FILE --table TABLE";
+    ResyncOver = 2704, Command, "there is no such resync any more", "syncline resync list FILE shows what there is";
 }
 
 impl Code {

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use super::control::Wish;
 use super::phase::Phases;
-use super::port::Port;
 use super::reprocess::{self, Reprocess, ReprocessReport};
+use super::seat::Seat;
 use super::status::PipelineStatus;
 use super::{Shared, current, redrive, snapshot};
 use crate::error::{Code, Error, Result};
@@ -67,33 +67,35 @@ pub enum Ended {
 /// A running pipeline. Cheap to clone; all methods can be called from any task.
 #[derive(Clone)]
 pub struct PipelineHandle {
-    pub(crate) shared: Arc<Shared>,
-    /// Keeps what status tells about sinks, after their lanes have ended too.
-    pub(crate) _ports: Arc<[Arc<Port>]>,
+    pub(super) seat: Arc<Seat>,
 }
 
 impl PipelineHandle {
     /// The pipeline's name.
     pub fn name(&self) -> &str {
-        &self.shared.spec.name
+        &self.seat.name
+    }
+
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        self.seat.shared()
     }
 
     /// One snapshot.
     pub fn status(&self) -> PipelineStatus {
-        snapshot::take(&self.shared)
+        snapshot::take(&self.shared())
     }
 
     /// Stops reading, durably, until [`PipelineHandle::resume`]. What was read is still applied.
     pub async fn pause(&self) -> Result<()> {
-        self.shared.ledger.set_paused(self.name(), true).await?;
-        self.shared.wish.send_if_modified(|wish| std::mem::replace(wish, Wish::Pause) == Wish::Run);
+        self.shared().ledger.set_paused(self.name(), true).await?;
+        self.shared().wish.send_if_modified(|wish| std::mem::replace(wish, Wish::Pause) == Wish::Run);
         Ok(())
     }
 
     /// Goes on reading.
     pub async fn resume(&self) -> Result<()> {
-        self.shared.ledger.set_paused(self.name(), false).await?;
-        self.shared.wish.send_if_modified(|wish| {
+        self.shared().ledger.set_paused(self.name(), false).await?;
+        self.shared().wish.send_if_modified(|wish| {
             let paused = *wish == Wish::Pause;
             if paused {
                 *wish = Wish::Run;
@@ -106,7 +108,7 @@ impl PipelineHandle {
     /// Reads tables again into the live targets; answers the run's id. It goes on in the background. A halted table is
     /// captured again from here on, for all sinks, and what it lacks by then is deleted in its targets; a stale one, too.
     pub async fn backfill(&self, request: &BackfillRequest) -> Result<i64> {
-        let shared = &self.shared;
+        let shared = self.shared();
         if let Some(error) = shared.halted() {
             return Err(error.fix("stop this process; then the same command reads everything again"));
         }
@@ -144,23 +146,23 @@ impl PipelineHandle {
 
     /// Starts no more chunks; what was read stays.
     pub fn cancel_backfill(&self) {
-        self.shared.backfills.cancel();
+        self.shared().backfills.cancel();
     }
 
     /// Tries dead letters again at the sink that refused them: the rows are read again at the source.
     pub async fn redrive(&self, filter: &DeadLetterFilter, dry_run: bool) -> Result<RedriveReport> {
-        redrive::redrive(&self.shared, filter, dry_run).await
+        redrive::redrive(&self.shared(), filter, dry_run).await
     }
 
     /// One pass over the dead letters whose time has come: tries each of them once, and leaves those to a person that were
     /// refused too often. A pass waits for the one before it. An error ends it; what was tried by then stays tried.
     pub async fn reprocess(&self, wanted: &Reprocess) -> Result<ReprocessReport> {
-        reprocess::pass(&self.shared, wanted).await
+        reprocess::pass(&self.shared(), wanted).await
     }
 
     /// Forgets dead letters for good; they count as superseded from here on. Answers how many.
     pub async fn discard(&self, filter: &DeadLetterFilter) -> Result<u64> {
-        redrive::discard(&self.shared, filter).await
+        redrive::discard(&self.shared(), filter).await
     }
 
     /// Compares what the targets hold with what the source's rows should have become. Changes nothing.
@@ -169,30 +171,53 @@ impl PipelineHandle {
         request: &VerifyRequest,
         progress: &watch::Sender<VerifyProgress>,
     ) -> Result<VerifyReport> {
-        verify::run(&self.shared, request, progress).await
+        verify::run(&self.shared(), request, progress).await
     }
 
     /// Does what the file wants done at set times, and keeps samples of the lag, until the pipeline ends. `folder`: where
     /// comparisons keep what does not fit in memory.
     pub async fn keep_schedule(&self, folder: &std::path::Path) {
-        tasks::run(&self.shared, folder).await;
+        loop {
+            let shared = self.shared();
+            tasks::run(&shared, folder).await;
+            if !self.seat.goes_on(&shared).await {
+                return;
+            }
+        }
     }
 
     /// Returns once backfill is done and every sink holds everything up to the source's position read after that.
     pub async fn until_current(&self) -> Result<()> {
-        current::wait(&self.shared).await
+        loop {
+            let shared = self.shared();
+            match current::wait(&shared).await {
+                Err(error) if error.code() == Code::Stopped && self.seat.goes_on(&shared).await => {}
+                ended => return ended,
+            }
+        }
     }
 
     /// Asks the pipeline to stop: it stops reading, flushes and writes its checkpoint. Idempotent.
     pub fn stop(&self) {
-        self.shared.wish.send_replace(Wish::Stop);
+        self.seat.stop();
     }
 
     /// Waits for the end, and for the record of a comparison that ends with it.
     pub async fn ended(&self) -> Ended {
-        // The sender lives in `shared`, which this handle holds.
-        drop(self.shared.ended.subscribe().wait_for(|ended| *ended).await);
-        drop(tokio::time::timeout(COMPARED, self.shared.verifying.lock()).await);
-        self.shared.halted().map_or(Ended::Stopped, Ended::Halted)
+        loop {
+            let shared = self.shared();
+            let ended = ended(&shared).await;
+            if !self.seat.goes_on(&shared).await {
+                return ended;
+            }
+        }
     }
+}
+
+/// How one run of the pipeline ended.
+pub(super) async fn ended(shared: &Shared) -> Ended {
+    // The sender lives in `shared`.
+    drop(shared.ended.subscribe().wait_for(|ended| *ended).await);
+    drop(tokio::time::timeout(COMPARED, shared.verifying.lock()).await);
+    shared.halted().map_or(Ended::Stopped, Ended::Halted)
 }

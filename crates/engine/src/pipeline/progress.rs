@@ -79,6 +79,13 @@ impl Backfills {
         self.lock().iter().for_each(|p| p.cancelled.store(true, Ordering::Relaxed));
     }
 
+    /// The same for one table of one run.
+    pub fn cancel_run(&self, run: i64, table: &str) {
+        let tables = self.lock();
+        let chosen = tables.iter().filter(|p| p.run == run && p.table == table);
+        chosen.for_each(|p| p.cancelled.store(true, Ordering::Relaxed));
+    }
+
     pub fn look(&self) -> Vec<BackfillStatus> {
         self.lock().iter().map(|p| p.look()).collect()
     }

@@ -19,6 +19,7 @@ use super::phase::Phase;
 use super::port::{Feed, Port};
 use super::queue::Queue;
 use super::recall::{self, Memory};
+use super::seat::{Run, Seat};
 use super::shared::{Shared, SharedParts};
 use super::verdict::{Verdict, verdict};
 use super::{changed, committer, lane};
@@ -37,6 +38,11 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// Starts a pipeline. Fails only for what must be right before anything runs: the ledger and the routes.
 pub async fn spawn(parts: PipelineParts) -> Result<PipelineHandle> {
+    Ok(PipelineHandle { seat: Arc::new(Seat::new(begin_run(parts).await?)) })
+}
+
+/// Starts one run of it.
+pub(super) async fn begin_run(parts: PipelineParts) -> Result<Run> {
     let PipelineParts { spec, source, sinks, ledger, phases } = parts;
     ledger.forget_uncounted_letters(&spec.name).await?;
     let mut record = ledger.pipeline(&spec.name).await?;
@@ -66,7 +72,7 @@ pub async fn spawn(parts: PipelineParts) -> Result<PipelineHandle> {
     let weak = ports.iter().map(Arc::downgrade).collect();
     shared.ports.set(weak).unwrap_or_else(|_| unreachable!("the ports are set once, here"));
     tokio::spawn(Box::pin(supervise(Arc::clone(&shared), Arc::clone(&ports), asked, checkpoints)));
-    Ok(PipelineHandle { shared, _ports: ports })
+    Ok(Run { shared, _ports: ports })
 }
 
 async fn open_ports(

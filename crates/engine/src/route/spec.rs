@@ -265,6 +265,8 @@ pub struct TargetSpec {
     pub settings: serde_json::Map<String, serde_json::Value>,
     /// Mapping per field.
     pub mapping: BTreeMap<String, serde_json::Value>,
+    /// The index that is made for the name if there is none; the name's first generation if absent.
+    pub first_index: Option<String>,
 }
 
 impl TargetSpec {
@@ -281,6 +283,7 @@ impl TargetSpec {
             invalidate: false,
             settings: serde_json::Map::new(),
             mapping: BTreeMap::new(),
+            first_index: None,
         }
     }
 }

@@ -136,6 +136,21 @@ impl Ledger for SqliteLedger {
         self.writer.run(move |c| write::set_marks(c, &pipeline, &sink, &marks)).await
     }
 
+    async fn forget_sink(&self, pipeline: &str, sink: &str) -> Result<()> {
+        let (pipeline, sink) = (pipeline.to_owned(), sink.to_owned());
+        self.writer.run(move |c| write::forget_sink(c, &pipeline, &sink)).await
+    }
+
+    async fn take_over(&self, pipeline: &str, sink: &str, marks: &Marks, filled_by: &str) -> Result<()> {
+        let (pipeline, sink, marks) = (pipeline.to_owned(), sink.to_owned(), marks.clone());
+        let filled_by = filled_by.to_owned();
+        let both = move |c: &Connection| {
+            write::set_marks(c, &pipeline, &sink, &marks)?;
+            write::forget_sink(c, &pipeline, &filled_by)
+        };
+        self.writer.run(both).await
+    }
+
     async fn set_paused(&self, pipeline: &str, paused: bool) -> Result<()> {
         let pipeline = pipeline.to_owned();
         self.writer.run(move |c| write::set_paused(c, &pipeline, paused)).await

@@ -64,6 +64,16 @@ pub fn set_marks(c: &Connection, pipeline: &str, sink: &str, marks: &Marks) -> R
     run(c, sql, params![pipeline, sink, json(marks)?]).map(drop)
 }
 
+pub fn forget_sink(c: &Connection, pipeline: &str, sink: &str) -> Result<()> {
+    for sql in [
+        "DELETE FROM checkpoint WHERE pipeline = ?1 AND sink = ?2",
+        "DELETE FROM mark WHERE pipeline = ?1 AND sink = ?2",
+    ] {
+        run(c, sql, params![pipeline, sink])?;
+    }
+    Ok(())
+}
+
 fn checkpoint(c: &Connection, pipeline: &str, sink: &str, at: &StoredPosition) -> Result<()> {
     let sql = "INSERT INTO checkpoint (pipeline, sink, version, token, text) VALUES (?1, ?2, ?3, ?4, ?5)
                ON CONFLICT DO UPDATE SET version = excluded.version, token = excluded.token, text = excluded.text";

@@ -1,0 +1,144 @@
+//! The steps of a resync that are taken while its pipeline rests: the alias moves from one index to the other, what was
+//! filled in vain is deleted. Each may be killed anywhere and is taken again.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use syncline_connectors::registry::{self, Generations};
+use syncline_engine::clock::now_millis;
+use syncline_engine::error::{Code, Error, Result};
+use syncline_engine::ledger::{AuditRecord, Commit, DeadLetterFilter, Ledger};
+use syncline_engine::mark::{Mark, Marks};
+
+use super::book::{Book, end};
+use super::task::{Form, State, Task};
+use crate::assemble;
+use crate::config::Config;
+
+/// Letters that are given up at once.
+const LETTERS: usize = 500;
+
+/// Lets the alias stand for the index that was filled, if that holds all that the live one was given. `Ok(false)`: it does
+/// not yet.
+pub async fn swap(config: &Config, ledger: &Arc<dyn Ledger>, book: &Book, task: &Task) -> Result<bool> {
+    let Form::Index { alias, live, next, .. } = &task.form else { return Ok(true) };
+    let generations = generations(config, task)?;
+    let record = ledger.pipeline(&task.pipeline).await?;
+    if generations.live(alias).await?.as_deref() != Some(next) {
+        let of = |sink: &str| record.checkpoints.get(sink).map(|position| position.version);
+        let (filled, given) = (of(&task.shadow()), of(&task.target));
+        if filled.is_none() || filled < given {
+            return Ok(false);
+        }
+        let detail = json!({ "id": task.id, "alias": alias, "from": live, "to": next });
+        ledger.audit(&AuditRecord::now("syncline", "resync swap", &task.pipeline, &detail)).await?;
+        generations.swap(alias, next).await?;
+    }
+    if let Some(filled) = record.marks.get(&task.shadow()) {
+        let known = record.marks.get(&task.target);
+        let marks = taken_over(known, filled, alias);
+        ledger.take_over(&task.pipeline, &task.target, &marks, &task.shadow()).await?;
+    }
+    give_letters_up(&**ledger, task).await?;
+    book.set(task, |task| {
+        end(task, State::Completed, None, now_millis());
+        task.leftover = false;
+    })
+    .await?;
+    tracing::info!(
+        pipeline = task.pipeline,
+        alias,
+        index = next,
+        "the alias stands for the index that was filled"
+    );
+    Ok(true)
+}
+
+/// Whether the alias stands for the index that was filled.
+pub async fn is_moved(config: &Config, task: &Task) -> Result<bool> {
+    let Form::Index { alias, next, .. } = &task.form else { return Ok(true) };
+    Ok(generations(config, task)?.live(alias).await?.as_deref() == Some(next))
+}
+
+/// What the live sink remembers once the alias stands for what the other sink has filled.
+fn taken_over(known: Option<&Marks>, filled: &Marks, alias: &str) -> Marks {
+    let mut marks = known.cloned().unwrap_or_default();
+    marks.0.retain(|_, mark| mark.target.as_deref() != Some(alias));
+    let moved = |mark: &Mark| Mark { target: Some(alias.to_owned()), ..mark.clone() };
+    marks.0.extend(filled.0.iter().map(|(index, mark)| (index.clone(), moved(mark))));
+    marks
+}
+
+/// Takes away what a task that has failed or was cancelled has made. Its sink must not run any more.
+pub async fn clean(config: &Config, ledger: &Arc<dyn Ledger>, book: &Book, task: &Task) -> Result<()> {
+    if let Form::Index { alias, next, .. } = &task.form {
+        generations(config, task)?.delete(alias, next).await?;
+        ledger.forget_sink(&task.pipeline, &task.shadow()).await?;
+        give_letters_up(&**ledger, task).await?;
+    }
+    book.set(task, |task| task.leftover = false).await
+}
+
+/// Deletes the index that a completed task has kept.
+pub async fn forget(config: &Config, book: &Book, task: &Task) -> Result<()> {
+    let Form::Index { alias, live, kept: true, .. } = &task.form else { return Ok(()) };
+    generations(config, task)?.delete(alias, live).await?;
+    book.set(task, |task| {
+        if let Form::Index { kept, .. } = &mut task.form {
+            *kept = false;
+        }
+    })
+    .await
+}
+
+/// The indices of the task's connection.
+pub fn generations(config: &Config, task: &Task) -> Result<Box<dyn Generations>> {
+    let connection = assemble::connection(config, &task.target)?;
+    registry::generations(&connection)?.ok_or_else(|| {
+        let what = format!("{} is no search server any more", task.target);
+        Error::new(Code::ResyncOver, what)
+    })
+}
+
+/// What the task's own sink refused: the live one has refused the same, or the task has failed for it.
+async fn give_letters_up(ledger: &dyn Ledger, task: &Task) -> Result<()> {
+    let filter = DeadLetterFilter { limit: LETTERS, ..letters_of(task, task.shadow()) };
+    loop {
+        let letters = ledger.dead_letters(&filter).await?;
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let settled = letters.iter().map(|letter| letter.id).collect();
+        ledger.commit(&task.pipeline, Commit { settled, ..Commit::default() }).await?;
+    }
+}
+
+/// The dead letters of the task's pipeline at a sink.
+pub fn letters_of(task: &Task, sink: String) -> DeadLetterFilter {
+    DeadLetterFilter {
+        pipeline: Some(task.pipeline.clone()),
+        sink: Some(sink),
+        ..DeadLetterFilter::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_marks_of_the_alias_are_replaced() {
+        let mark = |token: &str, target: &str| Mark {
+            token: token.to_owned(),
+            target: Some(target.to_owned()),
+            ..Mark::default()
+        };
+        let marks = |all: &[(&str, Mark)]| {
+            Marks(all.iter().map(|(name, mark)| ((*name).to_owned(), mark.clone())).collect())
+        };
+        let known = marks(&[("x-000001", mark("a", "x")), ("y-000001", mark("b", "y"))]);
+        let filled = marks(&[("x-000002", mark("c", "x-000002"))]);
+        let expected = marks(&[("x-000002", mark("c", "x")), ("y-000001", mark("b", "y"))]);
+        assert_eq!(taken_over(Some(&known), &filled, "x"), expected);
+    }
+}
