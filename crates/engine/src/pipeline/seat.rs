@@ -106,6 +106,16 @@ impl Rest {
         };
         let shared = Arc::clone(&run.shared);
         *self.seat.run.write().unwrap_or_else(PoisonError::into_inner) = run;
+        // Somebody may have paused or resumed the run before while this one was being made: the ledger knows.
+        let paused = shared.ledger.pipeline(&self.seat.name).await?.paused;
+        shared.wish.send_if_modified(|wish| {
+            let (from, to) = if paused { (Wish::Run, Wish::Pause) } else { (Wish::Pause, Wish::Run) };
+            let differs = *wish == from;
+            if differs {
+                *wish = to;
+            }
+            differs
+        });
         if self.is_stopping() {
             shared.wish.send_replace(Wish::Stop);
         }

@@ -10,6 +10,8 @@ use crate::pipeline::{Shared, Wish};
 use crate::position::Position;
 
 const LOOK: Duration = Duration::from_millis(5);
+/// A checkpoint is asked for so often.
+const ASK: Duration = Duration::from_millis(50);
 /// So long nothing may move.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -32,8 +34,13 @@ impl Waiting<'_> {
                 None => patience.look(self).await?,
             }
         };
+        let mut asked = None::<Instant>;
         while !self.shared.tracker.passed(&[self.sink], position.version, i64::MAX, self.table) {
-            self.shared.commit_wanted.notify_one();
+            // Asking more often than checkpoints are written anyway would only cost the stream its disk.
+            if asked.is_none_or(|asked| asked.elapsed() >= ASK) {
+                self.shared.commit_wanted.notify_one();
+                asked = Some(Instant::now());
+            }
             patience.look(self).await?;
         }
         // A target that has halted counts as passed.

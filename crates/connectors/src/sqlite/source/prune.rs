@@ -1,6 +1,7 @@
 //! Forgets changes that every pipeline of the file has acknowledged, once they are old enough. Rarely and in short transactions: each of them holds
 //! the file's write lock, and not every program waits for it.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,9 +21,16 @@ const STEP: i64 = 5000;
 const FORGOTTEN_MILLIS: i64 = 7 * 24 * 3600 * 1000;
 
 /// What is acknowledged, and when there was last pruned.
-#[derive(Default)]
 pub struct Pruner {
     state: Mutex<State>,
+    /// How long changes stay after they were taken, in milliseconds.
+    kept: AtomicI64,
+}
+
+impl Default for Pruner {
+    fn default() -> Pruner {
+        Pruner { state: Mutex::default(), kept: AtomicI64::new(recent::KEPT_MILLIS) }
+    }
 }
 
 #[derive(Default)]
@@ -33,6 +41,12 @@ struct State {
 }
 
 impl Pruner {
+    /// From now on changes stay for so long after they were taken.
+    #[cfg(test)]
+    pub fn keep_for(&self, millis: i64) {
+        self.kept.store(millis, Ordering::Relaxed);
+    }
+
     /// Notes an acknowledgement; answers whether it is time to prune.
     pub fn acknowledged(&self, token: Token) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +67,7 @@ impl Pruner {
             state.token.clone()
         };
         let Some(token) = token else { return Ok(()) };
-        match prune(shared, consumer, &token) {
+        match prune(shared, consumer, &token, self.kept.load(Ordering::Relaxed)) {
             Ok(()) => {}
             Err(error) if file::is_busy(&error) => return Ok(()),
             Err(error) => return Err(shared.failed(&error)),
@@ -70,19 +84,19 @@ impl State {
     }
 }
 
-fn prune(shared: &Shared, consumer: &str, token: &Token) -> rusqlite::Result<()> {
+fn prune(shared: &Shared, consumer: &str, token: &Token, kept: i64) -> rusqlite::Result<()> {
     let mut c = file::open(&shared.path, Duration::from_millis(500))?;
     let wal: String = c.pragma_query_value(None, "journal_mode", |r| r.get(0))?;
     if wal.eq_ignore_ascii_case("wal") {
         // What a power cut undoes here is simply pruned again.
         c.pragma_update(None, "synchronous", "NORMAL")?;
     }
-    while step(&mut c, consumer, token)? {}
+    while step(&mut c, consumer, token, kept)? {}
     Ok(())
 }
 
 /// One transaction; whether more is left.
-fn step(c: &mut Connection, consumer: &str, token: &Token) -> rusqlite::Result<bool> {
+fn step(c: &mut Connection, consumer: &str, token: &Token, kept: i64) -> rusqlite::Result<bool> {
     let t = c.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if !layout::exists(&t)? || layout::identity(&t)? != *token.identity {
         return Ok(false);
@@ -99,8 +113,7 @@ fn step(c: &mut Connection, consumer: &str, token: &Token) -> rusqlite::Result<b
     let upto = (lowest - 1).min(pruned + STEP);
     // What is young stays, for whoever asks what changed of late.
     let young = "SELECT min(id) FROM _syncline_changes WHERE id > ?1 AND id <= ?2 AND at > ?3";
-    let young: Option<i64> =
-        t.prepare_cached(young)?.query_row([pruned, upto, now - recent::KEPT_MILLIS], |r| r.get(0))?;
+    let young: Option<i64> = t.prepare_cached(young)?.query_row([pruned, upto, now - kept], |r| r.get(0))?;
     let upto = young.map_or(upto, |id| id - 1);
     if upto > pruned {
         t.prepare_cached("DELETE FROM _syncline_changes WHERE id <= ?1")?.execute([upto])?;

@@ -117,6 +117,7 @@ async fn a_pipeline_that_was_away_too_long_finds_a_gap() {
     let (folder, c, source, from) = ten().await;
     c.execute_batch("UPDATE _syncline_consumers SET seen = 1").unwrap();
     let other = super::source(folder.path(), &pipeline("other", &["main.*"]));
+    other.shared.pruner.keep_for(0);
     let mut tap = Tap::open(&other, None).await.unwrap();
     c.execute_batch("INSERT INTO t VALUES (50, 0), (51, 0), (52, 0)").unwrap();
     tap.current(&other).await.unwrap();
