@@ -70,8 +70,8 @@ elasticsearch7 19222 ELASTICSEARCH7 http://127.0.0.1:~19222
 s3 19000 S3 http://127.0.0.1:~19000
 prometheus 19090 PROMETHEUS http://127.0.0.1:~19090
 alertmanager 19093 ALERTMANAGER http://127.0.0.1:~19093'
-# Only in all-versions. MySQL 9 has GTIDs on by default, so the third flavour is the one without.
-MORE_SERVERS='opensearch2 elasticsearch7 mysql-nogtid'
+# Only in all-versions. (MySQL 9 has GTIDs on by default, so its third flavour is the one without.)
+MORE_SERVERS='opensearch2 elasticsearch7'
 # What the checker, the data scripts and the fault tests import.
 PYTHON_PACKAGES=(pymysql==1.1.2 cryptography==46.0.3 zstandard==0.25.0 redis==7.1.0 xxhash==3.6.0 pyyaml==6.0.3)
 # Only its CSV files are read, not what its code would import.

@@ -80,14 +80,21 @@ async fn executed(session: &mut Session, set: &str) -> Result<()> {
 /// the rows waits for the same transactions row by row.
 async fn barrier(session: &mut Session, range: &Range<'_>) -> Result<()> {
     let table = table_ident(range.database, range.table);
-    session.execute("SET SESSION lock_wait_timeout = 1").await?;
+    // Up to MySQL 5.6 only InnoDB's own lock waits for transactions in flight, and with autocommit it is not asked for.
+    session
+        .execute("SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 1, autocommit = 0")
+        .await?;
     let locked = session.execute(&format!("LOCK TABLES {table} READ")).await;
+    if locked.is_ok() {
+        session.execute("UNLOCK TABLES").await?;
+    } else if !session.usable() {
+        return locked;
+    }
+    session
+        .execute("SET SESSION lock_wait_timeout = 10, innodb_lock_wait_timeout = 10, autocommit = 1")
+        .await?;
     match locked {
-        Ok(()) => {
-            tracing::debug!(table, "mark by a short read lock");
-            session.execute("UNLOCK TABLES").await?;
-        }
-        Err(error) if !session.usable() => return Err(error),
+        Ok(()) => tracing::debug!(table, "mark by a short read lock"),
         Err(error) => {
             tracing::debug!(table, "mark by a locking read: {error}");
             // The session is READ ONLY, its reads may lock all the same.
@@ -99,5 +106,5 @@ async fn barrier(session: &mut Session, range: &Range<'_>) -> Result<()> {
             waited?;
         }
     }
-    session.execute("SET SESSION lock_wait_timeout = 10").await
+    Ok(())
 }
