@@ -210,8 +210,8 @@ fn asking_again_within_the_second_of_two_hours_finds_nothing_twice() {
 /// What a cron daemon does that wakes every minute: it looks at the clock, and knows what the clock has shown before.
 fn minute_by_minute(text: &str, zone: &TimeZone, after: Timestamp, end: Timestamp) -> Vec<Timestamp> {
     let fields: Vec<&str> = text.split(' ').collect();
-    let is_hourly = fields[1] == "*";
-    let repeats = fields[..2].iter().any(|field| field.starts_with('*'));
+    let is_hourly = (0..24).all(|hour| field_holds(fields[1], hour));
+    let repeats = is_hourly || fields[..2].iter().any(|field| field.starts_with('*'));
     let minute = SignedDuration::from_mins(1);
     // A day earlier, to know what had been shown when `after` comes.
     let mut at = after - SignedDuration::from_hours(24);
@@ -236,24 +236,28 @@ fn minute_by_minute(text: &str, zone: &TimeZone, after: Timestamp, end: Timestam
 /// Whether five fields of plain numbers, lists, ranges and steps hold a minute.
 fn holds(fields: &[&str], time: DateTime) -> bool {
     let weekday = time.date().weekday().to_sunday_zero_offset();
-    let holds = |field: &str, value: i8| {
-        field.split(',').any(|item| {
-            let (range, step) = item.split_once('/').unwrap_or((item, "1"));
-            let step: i8 = step.parse().unwrap();
-            let (from, to) = match range.split_once('-') {
-                _ if range == "*" => (0, 59),
-                Some((from, to)) => (from.parse().unwrap(), to.parse().unwrap()),
-                None => (range.parse().unwrap(), range.parse().unwrap()),
-            };
-            (from..=to).contains(&value) && (value - from) % step == 0
-        })
-    };
-    let (in_month, in_week) = (holds(fields[2], time.day()), holds(fields[4], weekday));
+    let (in_month, in_week) = (field_holds(fields[2], time.day()), field_holds(fields[4], weekday));
     let days = match fields[2] == "*" || fields[4] == "*" {
         true => in_month && in_week,
         false => in_month || in_week,
     };
-    holds(fields[0], time.minute()) && holds(fields[1], time.hour()) && holds(fields[3], time.month()) && days
+    field_holds(fields[0], time.minute())
+        && field_holds(fields[1], time.hour())
+        && field_holds(fields[3], time.month())
+        && days
+}
+
+fn field_holds(field: &str, value: i8) -> bool {
+    field.split(',').any(|item| {
+        let (range, step) = item.split_once('/').unwrap_or((item, "1"));
+        let step: i8 = step.parse().unwrap();
+        let (from, to) = match range.split_once('-') {
+            _ if range == "*" => (0, 59),
+            Some((from, to)) => (from.parse().unwrap(), to.parse().unwrap()),
+            None => (range.parse().unwrap(), range.parse().unwrap()),
+        };
+        (from..=to).contains(&value) && (value - from) % step == 0
+    })
 }
 
 /// A list, a range, steps or anything.
