@@ -2,6 +2,7 @@
 //! and a choice among the endpoints of a connection. The binlog is read over `wire/`.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use mysql_async::prelude::{Query, Queryable, WithParams};
@@ -121,7 +122,13 @@ impl Session {
                 Err(_) => return Err(Failure::Timeout),
             };
             loop {
-                match timeout(patience, result.next()).await {
+                let mut next = std::pin::pin!(result.next());
+                // Most rows lie there already and need no timer.
+                let next = match futures_util::poll!(&mut next) {
+                    Poll::Ready(next) => Ok(next),
+                    Poll::Pending => timeout(patience, next).await,
+                };
+                match next {
                     Ok(Ok(Some(next))) => row(next).map_err(Failure::Row)?,
                     Ok(Ok(None)) => break,
                     Ok(Err(error)) => return Err(Failure::Driver(error)),

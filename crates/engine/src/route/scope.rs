@@ -83,6 +83,7 @@ fn fits(mut shape: &[Shape], text: &str) -> bool {
     match shape {
         [] => left.next().is_none(),
         [Shape::Any] => true,
+        [Shape::Word] => !left.as_str().contains([':', '/']),
         shape => shapes_overlap(shape, &left.map(Shape::Char).collect::<Vec<_>>()),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The same for two documents with the same members, in whatever order, members that are null left out. Documents of one
 /// digest are taken for the same; of two digests they may still be (`1.0` and `1`): then [`differing`] decides.
@@ -14,8 +14,8 @@ pub(super) fn digest(document: &[u8]) -> u64 {
     let mut members = Members { text: document, at: 0, first: true };
     loop {
         match members.next() {
-            Some(Ok((_, b"null"))) => {}
-            Some(Ok((name, value))) => sum = sum.wrapping_add(xxh3_64_with_seed(value, xxh3_64(name))),
+            Some(Ok(Member { value: b"null", .. })) => {}
+            Some(Ok(member)) => sum = sum.wrapping_add(member.digest()),
             Some(Err(NotAnObject)) => return xxh3_64(document),
             None => return sum,
         }
@@ -68,8 +68,23 @@ fn numbers_equal(a: &str, b: &str) -> bool {
 #[derive(Debug)]
 struct NotAnObject;
 
-/// A member as it is written: name with its quotation marks, value.
-type Member<'a> = (&'a [u8], &'a [u8]);
+/// A member as it is written.
+struct Member<'a> {
+    /// With its quotation marks.
+    name: &'a [u8],
+    value: &'a [u8],
+    /// From the name to the value, with any white space between.
+    whole: &'a [u8],
+}
+
+impl Member<'_> {
+    fn digest(&self) -> u64 {
+        if self.whole.len() == self.name.len() + 1 + self.value.len() {
+            return xxh3_64(self.whole);
+        }
+        xxh3_64(&[self.name, b":", self.value].concat())
+    }
+}
 
 /// Walks the members of an object.
 struct Members<'a> {
@@ -94,12 +109,15 @@ impl<'a> Members<'a> {
         } else {
             return self.end();
         }
+        self.peek();
+        let start = self.at;
         let name = self.value()?;
         if name.first() != Some(&b'"') {
             return Err(NotAnObject);
         }
         self.expect(b':')?;
-        Ok(Some((name, self.value()?)))
+        let value = self.value()?;
+        Ok(Some(Member { name, value, whole: &self.text[start..self.at] }))
     }
 
     /// Nothing may follow.

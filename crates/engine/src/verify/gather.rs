@@ -34,8 +34,10 @@ const PAGES: usize = 2;
 
 /// A stream that is so many seconds behind goes first. (Some servers tell whole seconds.)
 const BEHIND: f64 = 1.5;
-/// So many times as long as it worked, a reader rests then.
-const REST: u32 = 9;
+/// So many times as long as it worked, a reader rests then, which is not all that its work costs: servers work for it, too.
+const REST: u32 = 19;
+/// And no shorter than this: what it takes at a time is read ahead while it rests.
+const SHORTEST_REST: Duration = Duration::from_millis(500);
 /// How often it looks whether it may go on.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -48,7 +50,7 @@ pub(super) struct Count {
     pub suspects: AtomicU64,
 }
 
-/// Holds a reader to a rate, and lets the stream go first: while that is behind, reading takes a tenth of the time.
+/// Holds a reader to a rate, and lets the stream go first: while that is behind, reading takes a twentieth of the time at most.
 pub(super) struct Pace {
     shared: Arc<Shared>,
     limit: Option<u64>,
@@ -68,8 +70,8 @@ impl Pace {
     /// So many more were read: waits until they may have been.
     pub async fn passed(&mut self, rows: u64) {
         self.read += rows;
-        let (worked, rests) = (self.since.elapsed(), Instant::now());
-        while lag(&self.shared) > BEHIND && rests.elapsed() < REST * worked {
+        let (rest, rests) = ((REST * self.since.elapsed()).max(SHORTEST_REST), Instant::now());
+        while lag(&self.shared) > BEHIND && rests.elapsed() < rest {
             tokio::time::sleep(LOOK).await;
         }
         if let Some(limit) = self.limit {

@@ -1,6 +1,8 @@
 //! Reading what a file holds: all of a target, a page of rows at a time in the order in which they were first written, or
 //! what is at some addresses. Nothing is written, and between two pages the file is free.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
@@ -71,6 +73,7 @@ impl Walk {
             statement.query(params![after, end, self.pattern, now, PAGE as i64, self.look.documents()])?;
         let mut held = Vec::new();
         let (mut count, mut last) = (0, after);
+        let mut name: Arc<str> = Arc::default();
         while let Some(row) = rows.next()? {
             (count, last) = (count + 1, row.get(0)?);
             if row.get::<_, Option<bool>>(4)? != Some(true) {
@@ -79,9 +82,13 @@ impl Walk {
             // Text of somebody else's making may be anything.
             let text = |column| row.get_ref(column).ok().and_then(|value| value.as_str().ok());
             let (Some(target), Some(id)) = (text(1), text(2)) else { continue };
-            let address = Address { target: target.into(), id: id.into() };
             let version = version(row, 3)?;
             if self.look.tells(version) {
+                // Neighbours usually share it.
+                if *name != *target {
+                    name = target.into();
+                }
+                let address = Address { target: Arc::clone(&name), id: id.into() };
                 held.push(Held { address, version, document: document(row, 5)? });
             }
         }
