@@ -1,4 +1,4 @@
-//! `verify` of a part: one tenant's rows, what changed of late, a sample; and a comparison that was killed goes on.
+//! `verify` of a part: one tenant's rows, what changed of late, a sample, named keys; and a comparison that was killed goes on.
 
 use serde_json::{Value, json};
 
@@ -187,4 +187,36 @@ fn a_comparison_that_was_killed_goes_on() {
     assert_eq!((&report["drift"], report["tables"].as_array().unwrap().len()), (&json!(1), 4));
     let report = stage.run(&["verify", "shop.yaml", "--resume", "--json"]).ends(4).json();
     assert_eq!(report["drift"], json!(6), "nothing is left to go on with");
+}
+
+#[test]
+fn named_keys() {
+    let stage = stage();
+    let running = stage.streaming();
+    corrupt(&stage);
+    let keys = |more: &[&str]| -> Vec<String> {
+        let named = ["3", "4", "5", "9000", "77777"].iter().flat_map(|key| ["--key", key]);
+        let head = ["--table", "main.orders", "--json"].into_iter().chain(more.iter().copied());
+        head.chain(named).map(str::to_owned).collect()
+    };
+    let verify = |first: &str, more: &[&str]| {
+        let mut words = vec![first.to_owned(), "shop.yaml".to_owned()];
+        words.extend(keys(more));
+        stage.run(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let (rows, compared) = found(&verify("verify", &[]).ends(4).json());
+    let wrong =
+        [json!(["different", "orders:4"]), json!(["extra", "orders:9000"]), json!(["missing", "orders:3"])];
+    assert_eq!((rows, compared), (wrong.to_vec(), 5), "5 is as it should be, 6 and 9001 were not named");
+    assert_eq!(stage.status()["pipelines"][0]["verified_at"], Value::Null, "a part is not all");
+    verify("repair", &["--yes"]).ends(0);
+    assert_eq!(found(&verify("verify", &[]).ends(0).json()), (vec![], 5));
+    let report = stage.run(&["verify", "shop.yaml", "--json"]).ends(4).json();
+    assert_eq!(found(&report).0, [json!(["different", "orders:6"]), json!(["extra", "orders:9001"])]);
+    running.signal("TERM").ends(0);
+    stage.run(&["verify", "shop.yaml", "--key", "3"]).ends(2);
+    let pattern = stage.run(&["verify", "shop.yaml", "--table", "main.*", "--key", "3"]);
+    assert!(pattern.stderr.contains("name it"), "{}", pattern.stderr);
+    let text = stage.run(&["verify", "shop.yaml", "--table", "main.orders", "--key", "three"]);
+    assert!(text.stderr.contains("no value of the key"), "{}", text.stderr);
 }

@@ -27,12 +27,18 @@ pub struct ComparisonRequest {
     /// Only about so many rows of each table, at places drawn anew each time.
     #[serde(default)]
     pub sample: Option<u64>,
+    /// Only these keys of the one table that `tables` names: parts joined by `:`, `%` as %25 and `:` as %3A.
+    #[serde(default)]
+    pub keys: Vec<String>,
     /// Goes on with a comparison that asked the same and was interrupted.
     #[serde(default)]
     pub resume: bool,
     /// At most so many rows a second are read of each side.
     #[serde(default)]
     pub rows_per_second: Option<u64>,
+    /// So many ranges of the source are read at once (1 to 16; 2 if absent).
+    #[serde(default)]
+    pub readers: Option<usize>,
     /// Rows named per target; all are counted.
     #[serde(default)]
     pub limit: Option<u64>,

@@ -213,12 +213,18 @@ pub struct VerifyArgs {
     /// Only about N rows of each table, at places drawn anew each time; strays are found without it only.
     #[arg(long, value_name = "N", conflicts_with = "since", value_parser = clap::value_parser!(u64).range(1..))]
     pub sample: Option<u64>,
+    /// Only this key of the one table that `--table` names (parts joined by `:`, `%` as %25, `:` as %3A); may come again.
+    #[arg(long = "key", value_name = "KEY", requires = "tables", conflicts_with_all = ["tenant", "since", "sample", "resume"])]
+    pub keys: Vec<String>,
     /// Goes on with a comparison that asked the same and was interrupted: tables that it was done with are not read again.
     #[arg(long)]
     pub resume: bool,
     /// Reads at most so many rows a second of each side.
     #[arg(long, value_name = "N")]
     pub rows_per_second: Option<u64>,
+    /// Reads so many ranges of the source at once, 1 to 16 [default: 2].
+    #[arg(long, value_name = "N", value_parser = readers)]
+    pub readers: Option<usize>,
     /// Names at most so many rows per target; all are counted.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub limit: u64,
@@ -336,6 +342,15 @@ pub struct GetArgs {
     /// Which target to ask (connection name).
     #[arg(long, value_name = "CONNECTION")]
     pub target: String,
+}
+
+/// How many ranges are read at once.
+fn readers(text: &str) -> Result<usize, String> {
+    let most = syncline_engine::verify::MOST_READERS;
+    text.parse()
+        .ok()
+        .filter(|n| (1..=most).contains(n))
+        .ok_or_else(|| format!("write a number from 1 to {most}"))
 }
 
 /// A duration that is handed on as it is written.

@@ -7,14 +7,12 @@ use bytes::Bytes;
 use syncline_connectors::registry;
 use syncline_engine::change::{CaptureBatch, Change, Operation, Origin};
 use syncline_engine::error::{Code, Error, Result};
-use syncline_engine::packed;
 use syncline_engine::position::Position;
-use syncline_engine::route::{Deliveries, PipelineSpec, RouteTable};
+use syncline_engine::route::{Deliveries, PipelineSpec, RouteTable, key_parts, key_values, row_of_key};
 use syncline_engine::row::RowImage;
-use syncline_engine::schema::{ColumnKind, TableSchema};
+use syncline_engine::schema::TableSchema;
 use syncline_engine::sink::Delivery;
 use syncline_engine::source::Source;
-use syncline_engine::value::{OwnedValue, Value};
 use syncline_engine::version::Version;
 
 use super::names;
@@ -78,8 +76,8 @@ impl<'a> Asked<'a> {
         let key = routes
             .key_columns(&schema)
             .ok_or_else(|| Error::new(Code::RouteNoKey, format!("{} has no key", schema.name)))?;
-        let parts = parts(&self.args.key, &key, &schema)?;
-        let mut addressed = deliver(&routes, &schema, key_only(&schema, &key, &parts), Operation::Delete)?;
+        let parts = key_parts(&self.args.key, &key, &schema)?;
+        let mut addressed = deliver(&routes, &schema, row_of_key(&schema, &key, &parts), Operation::Delete)?;
         if addressed.iter().any(|d| d.is_err()) {
             let Some(row) = self.row(&schema, &key, &parts).await? else { return Ok(None) };
             addressed = deliver(&routes, &schema, row, Operation::Read)?;
@@ -123,79 +121,11 @@ impl<'a> Asked<'a> {
         key: &[usize],
         parts: &[String],
     ) -> Result<Option<RowImage>> {
-        let values = key.iter().zip(parts).map(|(column, text)| typed(&schema.columns[*column].kind, text));
-        let values = values.collect::<Result<Vec<OwnedValue>>>()?;
+        let values = key_values(schema, key, parts)?;
         let opened = self.source.stream(None).await?.start();
         let rows = self.source.reader().read_keys(schema, key, &[values], &opened).await?;
         Ok(rows.rows.into_iter().next())
     }
-}
-
-/// The parts of a key's text, decoded.
-fn parts(text: &str, key: &[usize], schema: &TableSchema) -> Result<Vec<String>> {
-    let bad = |why: String| {
-        let names: Vec<&str> = key.iter().map(|k| &*schema.columns[*k].name).collect();
-        Error::new(Code::Unknown, format!("the key {text:?} {why}"))
-            .fix(format!("give {}: parts joined by `:`, `%` as %25 and `:` as %3A", names.join(":")))
-    };
-    if let [_] = key {
-        let part = if text == "%" { String::new() } else { text.to_owned() };
-        return Ok(vec![part]);
-    }
-    let parts: Option<Vec<String>> = text.split(':').map(decoded).collect();
-    match parts {
-        Some(parts) if parts.len() == key.len() => Ok(parts),
-        Some(parts) => Err(bad(format!("has {} parts, not {}", parts.len(), key.len()))),
-        None => Err(bad("has a `%` that is not %25 or %3A".to_owned())),
-    }
-}
-
-/// One part of a composite key; empty text is written `%`.
-fn decoded(part: &str) -> Option<String> {
-    if part == "%" {
-        return Some(String::new());
-    }
-    let mut text = String::new();
-    let mut rest = part;
-    while let Some((before, after)) = rest.split_once('%') {
-        text.push_str(before);
-        let (code, after) = after.split_at_checked(2)?;
-        text.push(char::from(u8::from_str_radix(code, 16).ok().filter(u8::is_ascii)?));
-        rest = after;
-    }
-    Some(text + rest)
-}
-
-/// A row that holds its key and nothing else.
-fn key_only(schema: &TableSchema, key: &[usize], parts: &[String]) -> RowImage {
-    let mut writer = packed::Writer::new();
-    for column in 0..schema.columns.len() {
-        match key.iter().position(|k| *k == column) {
-            Some(n) => writer.push(Value::Text(&parts[n])),
-            None => writer.absent(),
-        }
-    }
-    packed::image(writer.finish())
-}
-
-/// A key's text as a value that the source compares.
-fn typed(kind: &ColumnKind, text: &str) -> Result<OwnedValue> {
-    let bad = || Error::new(Code::Unknown, format!("{text:?} is no value of the key"));
-    Ok(match kind {
-        ColumnKind::Integer { unsigned: true, .. } | ColumnKind::Bit { .. } | ColumnKind::Year => {
-            OwnedValue::UInt(text.parse().map_err(|_| bad())?)
-        }
-        ColumnKind::Integer { .. } => OwnedValue::Int(text.parse().map_err(|_| bad())?),
-        ColumnKind::Any => text.parse().map_or_else(|_| OwnedValue::Text(text.into()), OwnedValue::Int),
-        ColumnKind::Decimal { .. } => OwnedValue::Decimal(text.into()),
-        ColumnKind::Text { .. } | ColumnKind::Enum { .. } | ColumnKind::Uuid | ColumnKind::Inet => {
-            OwnedValue::Text(text.into())
-        }
-        _ => {
-            let message = "the address depends on other columns, and a row cannot be read by such a key here";
-            return Err(Error::new(Code::Unknown, message).fix("ask the target itself"));
-        }
-    })
 }
 
 /// Where the route sends the row; an error where it cannot say.
@@ -223,7 +153,3 @@ fn deliver(
     let found = out.items.into_iter().map(|(_, delivery)| Ok(delivery));
     Ok(found.chain(out.refused.into_iter().map(|(_, _, error)| Err(error))).collect())
 }
-
-#[cfg(test)]
-#[path = "get_tests.rs"]
-mod tests;

@@ -78,9 +78,11 @@ pub fn wanted(asked: &api::ComparisonRequest, folder: PathBuf, actor: &str) -> R
         tables: asked.tables.clone(),
         sinks: asked.targets.clone(),
         part: part(asked)?,
+        keys: keys(asked)?,
         tenant: asked.tenant.clone(),
         resume: asked.resume,
         rows_per_second: asked.rows_per_second,
+        readers: asked.readers,
         listed: usize::try_from(asked.limit.unwrap_or(LISTED).min(MOST_LISTED)).unwrap_or(0),
         repair: asked.apply.then(|| RepairRequest { actor: actor.to_owned(), most }),
         folder,
@@ -103,6 +105,18 @@ fn part(asked: &api::ComparisonRequest) -> Result<Part> {
         (Some(_), Some(_)) => {
             Err(wrong("either `since` or `sample`".to_owned()).fix("leave one of them out"))
         }
+    }
+}
+
+fn keys(asked: &api::ComparisonRequest) -> Result<Vec<String>> {
+    let wrong = |what: &str, fix: &str| Err(Error::new(Code::HttpRequest, what).fix(fix));
+    match &*asked.tables {
+        _ if asked.keys.is_empty() => Ok(Vec::new()),
+        _ if asked.since.is_some() || asked.sample.is_some() || asked.tenant.is_some() || asked.resume => {
+            wrong("`keys` are all that is compared", "leave out since, sample, tenant and resume")
+        }
+        [table] if !table.contains(['*', '?']) => Ok(asked.keys.clone()),
+        _ => wrong("`keys` are those of one table", "name it: database.table"),
     }
 }
 

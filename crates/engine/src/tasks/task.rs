@@ -184,10 +184,12 @@ impl VerifyTask {
             tables: self.tables.clone(),
             sinks: self.sinks.clone(),
             part,
+            keys: Vec::new(),
             tenant: self.tenant.clone(),
             // What a restart has interrupted is not begun anew.
             resume: part == Part::All,
             rows_per_second: self.rows_per_second,
+            readers: None,
             listed: 0,
             repair,
             folder: folder.join(&shared.spec.name),

@@ -17,7 +17,8 @@ use super::journal::Journal;
 use super::judge::Judge;
 use super::judged::Judged;
 use super::keep;
-use super::report::{TargetReport, VerifyProgress, VerifyRequest};
+use super::keys::Named;
+use super::report::{MOST_READERS, READERS, TargetReport, VerifyProgress, VerifyRequest};
 use super::run::broken;
 use super::settled::Waiting;
 use super::some::{Sample, Suspects};
@@ -96,18 +97,38 @@ impl Comparison<'_> {
 
     /// About so many rows.
     pub async fn sample(&self, rows: u64) -> Result<Vec<TargetReport>> {
+        let Some(opened) = self.settled().await? else { return Ok(Vec::new()) };
+        let mut suspects = self.suspects();
+        let (shared, schema, key) = (self.shared, self.schema, self.key);
+        let sample = Sample { shared, schema, key, tenant: self.tenant.as_deref(), count: &self.count, rows };
+        sample.take(&opened, Pace::new(self.shared, self.request.rows_per_second), &mut suspects).await?;
+        self.some(suspects).await
+    }
+
+    /// The keys that were named.
+    pub async fn named(&self) -> Result<Vec<TargetReport>> {
+        let Some(opened) = self.settled().await? else { return Ok(Vec::new()) };
+        let mut suspects = self.suspects();
+        let named =
+            Named { shared: self.shared, schema: self.schema, key: self.key, texts: &self.request.keys };
+        named.take(&opened, &mut suspects).await?;
+        self.some(suspects).await
+    }
+
+    /// Nothing yet, for each target.
+    fn suspects(&self) -> Vec<(u32, Suspects)> {
         let of_plan = |plan: &TargetPlan| (plan.id, Suspects::new(self.folder, plan.id));
-        let mut suspects: Vec<_> = self.targets.iter().map(|(_, plan)| of_plan(plan)).collect();
+        self.targets.iter().map(|(_, plan)| of_plan(plan)).collect()
+    }
+
+    /// Waits for each target; answers where the stream was, unless there is none.
+    async fn settled(&self) -> Result<Option<Position>> {
         let mut opened = None;
         for (port, _) in self.targets {
             self.waiting(port).filled().await?;
             opened = Some(self.waiting(port).settled().await?);
         }
-        let Some(opened) = opened else { return Ok(Vec::new()) };
-        let (shared, schema, key) = (self.shared, self.schema, self.key);
-        let sample = Sample { shared, schema, key, tenant: self.tenant.as_deref(), count: &self.count, rows };
-        sample.take(&opened, Pace::new(self.shared, self.request.rows_per_second), &mut suspects).await?;
-        self.some(suspects).await
+        Ok(opened)
     }
 
     /// Looks at all of these.
@@ -180,6 +201,7 @@ impl Comparison<'_> {
             opened,
             count: Arc::clone(&self.count),
             pace: pace(),
+            readers: self.request.readers.unwrap_or(READERS).clamp(1, MOST_READERS),
         };
         let sides = self.targets.iter().map(|(_, plan)| (plan.id, buckets("source", plan.id))).collect();
         tasks.spawn(async move { Ok(Side::Source(walk.run(sides).await?)) });

@@ -13,6 +13,7 @@ use crate::route::{CapturedLines, Deliveries, RouteTable};
 use crate::row::RowImage;
 use crate::sink::{Address, Body, Delivery};
 use crate::source::ReadRows;
+use crate::value::OwnedValue;
 use crate::version::Version;
 
 /// What one target should hold of one row.
@@ -101,8 +102,12 @@ impl Rows {
 
 /// The values of these columns, packed; `None` if the image lacks one or it cannot be read.
 pub(super) fn packed_key(image: &RowImage, columns: &[usize]) -> Option<Bytes> {
-    let values = image.columns(columns).ok()?.into_iter().collect::<Option<Vec<_>>>()?;
+    Some(packed(&image.columns(columns).ok()?.into_iter().collect::<Option<Vec<_>>>()?))
+}
+
+/// Values of a key, packed.
+pub(super) fn packed(values: &[OwnedValue]) -> Bytes {
     let mut writer = packed::Writer::new();
     values.iter().for_each(|value| writer.push(value.borrow()));
-    Some(writer.finish())
+    writer.finish()
 }

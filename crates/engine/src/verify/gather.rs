@@ -23,10 +23,10 @@ use crate::route::{Deliveries, Scope, TargetPlan};
 use crate::schema::TableSchema;
 use crate::sink::{self, Held};
 
-/// Ranges that are read at once.
-const AT_ONCE: usize = 2;
 /// Bytes of rows that a range holds, about.
 const RANGE: usize = 4 << 20;
+/// And rows: more than a backfill reads at once, since nothing waits for them.
+const MOST: usize = 40_000;
 /// How often notes are taken from a journal.
 const LISTEN: Duration = Duration::from_millis(20);
 /// Pages that a target may be ahead.
@@ -94,6 +94,8 @@ pub(super) struct Walk {
     pub opened: Position,
     pub count: Arc<Count>,
     pub pace: Pace,
+    /// So many ranges are read at once.
+    pub readers: usize,
 }
 
 impl Walk {
@@ -103,16 +105,15 @@ impl Walk {
         let Some(extent) = reader.extent(&self.schema, &self.key).await? else { return Ok(sides) };
         self.count.estimate.store(extent.rows, Ordering::Relaxed);
         let (schema, key, opened) = (Arc::clone(&self.schema), self.key.clone(), self.opened.clone());
-        let most = self.shared.spec.source.chunk_rows.max(1);
         // Few at first: nobody knows yet how large they are.
-        let mut rows = most.min(100);
+        let mut rows = 100;
         let mut after = None;
         let mut ended = false;
         // Tasks of their own: rows are made of what a server sends while others are compared.
         let mut reads = JoinSet::new();
         let mut out = Deliveries::default();
         loop {
-            while !ended && reads.len() < AT_ONCE {
+            while !ended && reads.len() < self.readers {
                 let from: Option<crate::source::Bound> = after.clone();
                 match reader.next_bound(&schema, &key, from.as_ref(), &extent.last, rows).await? {
                     Some(upto) => {
@@ -130,7 +131,7 @@ impl Walk {
             let Some(read) = reads.join_next().await else { return Ok(sides) };
             let read = read.map_err(broken)??;
             let bytes: usize = read.rows.iter().map(|row| row.bytes.len()).sum();
-            rows = (RANGE * read.rows.len() / bytes.max(1)).clamp(1, most);
+            rows = (RANGE * read.rows.len() / bytes.max(1)).clamp(1, MOST);
             let many = read.rows.len() as u64;
             let read = Rows::new(read, &key).of(self.tenant.as_deref());
             self.keep(&read, &mut out, &mut sides)?;

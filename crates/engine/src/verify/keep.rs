@@ -26,7 +26,7 @@ pub(super) async fn keep(
         began_at,
         ended_at: now_millis(),
         why: request.why.clone(),
-        mode: request.part.name().to_owned(),
+        mode: request.mode().to_owned(),
         tenant: request.tenant.clone(),
         repair: request.repair.is_some(),
         limited: report.limited,

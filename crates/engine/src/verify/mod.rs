@@ -13,6 +13,7 @@ mod journal;
 mod judge;
 mod judged;
 mod keep;
+mod keys;
 mod repair;
 mod report;
 mod run;
@@ -22,7 +23,7 @@ mod tenant;
 
 pub(crate) use journal::Journals;
 pub use report::{
-    Drift, DriftKind, MOST_REPAIRS, Part, RepairRequest, TargetReport, Verified, VerifyProgress,
-    VerifyReport, VerifyRequest,
+    Drift, DriftKind, MOST_READERS, MOST_REPAIRS, Part, READERS, RepairRequest, TargetReport, Verified,
+    VerifyProgress, VerifyReport, VerifyRequest,
 };
 pub(crate) use run::run;

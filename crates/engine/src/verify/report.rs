@@ -13,6 +13,11 @@ use crate::version::Version;
 /// Documents of a pipeline that are put right at once unless asked otherwise.
 pub const MOST_REPAIRS: u64 = 10_000;
 
+/// Ranges of the source that are read at once unless asked otherwise.
+pub const READERS: usize = 2;
+/// And at most.
+pub const MOST_READERS: usize = 16;
+
 /// The property of a pipeline that holds its [`Verified`].
 const VERIFIED: &str = "verified";
 
@@ -48,12 +53,16 @@ pub struct VerifyRequest {
     /// Connections whose targets are compared; empty for all.
     pub sinks: Vec<String>,
     pub part: Part,
+    /// Only these keys, as people write them; empty for all. `part` means nothing then.
+    pub keys: Vec<String>,
     /// Only rows and documents of this tenant, by the pipeline's `tenant:` column.
     pub tenant: Option<String>,
     /// Goes on with a comparison that asked the same and was interrupted: tables that it was done with are not read again.
     pub resume: bool,
     /// At most so many rows a second are read from the source, and of each target; `None` as fast as they come.
     pub rows_per_second: Option<u64>,
+    /// So many ranges of the source are read at once; `None`: [`READERS`].
+    pub readers: Option<usize>,
     /// Rows named per target; all are counted. 0: none is named.
     pub listed: usize,
     /// What is found is put right.
@@ -67,7 +76,13 @@ pub struct VerifyRequest {
 impl VerifyRequest {
     /// Whether nothing is left out that could be compared.
     pub fn is_whole(&self) -> bool {
-        self.tables.is_empty() && self.sinks.is_empty() && self.tenant.is_none() && self.part == Part::All
+        let part = self.part == Part::All && self.keys.is_empty();
+        part && self.tables.is_empty() && self.sinks.is_empty() && self.tenant.is_none()
+    }
+
+    /// The word in records and reports.
+    pub fn mode(&self) -> &'static str {
+        if self.keys.is_empty() { self.part.name() } else { "keys" }
     }
 }
 

@@ -191,6 +191,7 @@ impl Run<'_> {
         };
         let compare = async {
             match (touched.flatten(), request.part) {
+                _ if !request.keys.is_empty() => comparison.named().await,
                 (Some(suspects), _) => comparison.some(suspects).await,
                 (None, Part::Sample(rows)) => comparison.sample(rows).await,
                 (None, Part::All | Part::Since(_)) => comparison.all().await,

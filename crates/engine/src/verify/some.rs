@@ -44,7 +44,7 @@ impl Suspects {
         Suspects(Buckets::new(folder, &format!("suspects-{plan}")))
     }
 
-    fn push(&mut self, address: Option<&Address>, key: &[u8]) -> Result<()> {
+    pub fn push(&mut self, address: Option<&Address>, key: &[u8]) -> Result<()> {
         let mut bytes = Vec::new();
         if let Some(address) = address {
             address_bytes(address, &mut bytes);

@@ -1,6 +1,6 @@
 //! A key's text names one row, whatever its parts hold.
 
-use syncline_engine::schema::Column;
+use crate::schema::Column;
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn table() -> TableSchema {
 
 #[test]
 fn parts_are_split_and_decoded() {
-    let two = |text: &str| parts(text, &[0, 1], &table());
+    let two = |text: &str| key_parts(text, &[0, 1], &table());
     assert_eq!(two("x:y").unwrap(), ["x", "y"]);
     assert_eq!(two("a%3Ab:100%25").unwrap(), ["a:b", "100%"]);
     assert_eq!(two("%:y").unwrap(), ["", "y"]);
@@ -28,13 +28,13 @@ fn parts_are_split_and_decoded() {
 
 #[test]
 fn a_key_of_one_part_is_plain_text() {
-    assert_eq!(parts("a:b%", &[0], &table()).unwrap(), ["a:b%"]);
-    assert_eq!(parts("%", &[0], &table()).unwrap(), [""]);
+    assert_eq!(key_parts("a:b%", &[0], &table()).unwrap(), ["a:b%"]);
+    assert_eq!(key_parts("%", &[0], &table()).unwrap(), [""]);
 }
 
 #[test]
 fn a_row_of_its_key_holds_nothing_else() {
-    let row = key_only(&table(), &[1, 0], &["y".to_owned(), "x".to_owned()]);
+    let row = row_of_key(&table(), &[1, 0], &["y".to_owned(), "x".to_owned()]);
     let columns = row.columns(&[0, 1, 2]).unwrap();
     let text = |t: &str| Some(OwnedValue::Text(t.into()));
     assert_eq!(columns, [text("x"), text("y"), None]);

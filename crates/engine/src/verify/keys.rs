@@ -1,0 +1,97 @@
+//! Keys that somebody named: each is a suspect wherever its row leads, and wherever the key alone does. What is there and what
+//! should be is the judge's.
+
+use std::sync::Arc;
+
+use super::expected::{Rows, packed};
+use super::some::Suspects;
+use crate::change::{CaptureBatch, Change, Operation, Origin};
+use crate::error::{Code, Error, Result};
+use crate::pipeline::Shared;
+use crate::position::Position;
+use crate::route::{Deliveries, key_parts, key_values, row_of_key};
+use crate::row::RowImage;
+use crate::schema::{ColumnKind, TableSchema};
+use crate::version::Version;
+
+/// Rows of a table by their keys.
+pub(super) struct Named<'a> {
+    pub shared: &'a Arc<Shared>,
+    pub schema: &'a Arc<TableSchema>,
+    /// Columns of the key.
+    pub key: &'a [usize],
+    /// As people write them.
+    pub texts: &'a [String],
+}
+
+impl Named<'_> {
+    /// Adds what has to do with them to the suspects of each target.
+    pub async fn take(&self, opened: &Position, of_plan: &mut [(u32, Suspects)]) -> Result<()> {
+        let mut out = Deliveries::default();
+        let mut values = Vec::new();
+        self.readable()?;
+        for text in self.texts {
+            let parts = key_parts(text, self.key, self.schema)?;
+            let typed = key_values(self.schema, self.key, &parts)?;
+            self.gone(row_of_key(self.schema, self.key, &parts), &packed(&typed), &mut out, of_plan)?;
+            values.push(typed);
+        }
+        let reader = self.shared.source.reader();
+        let rows = reader.read_keys(self.schema, self.key, &values, opened).await?;
+        let rows = Rows::new(rows, self.key);
+        rows.expected(&self.shared.routes, &mut out, |expected| {
+            let Some((_, suspects)) = of_plan.iter_mut().find(|(plan, _)| *plan == expected.plan) else {
+                return Ok(());
+            };
+            suspects.push(Some(&expected.address), &rows.packed_key(expected.row).unwrap_or_default())
+        })
+    }
+
+    /// A column that may hold anything has several values of one text: a row that is not found would make its document a stray.
+    fn readable(&self) -> Result<()> {
+        let columns = self.key.iter().map(|column| &self.schema.columns[*column]);
+        match columns.into_iter().find(|column| matches!(column.kind, ColumnKind::Any)) {
+            None => Ok(()),
+            Some(column) => {
+                let what = format!(
+                    "{}: column {} has no type, so keys cannot be named",
+                    self.schema.name, column.name
+                );
+                Err(Error::new(Code::Unknown, what).fix("compare all of the table: leave out --key"))
+            }
+        }
+    }
+
+    /// Where a document lies that has no row: where the key alone tells it.
+    fn gone(
+        &self,
+        row: RowImage,
+        key: &[u8],
+        out: &mut Deliveries,
+        of_plan: &mut [(u32, Suspects)],
+    ) -> Result<()> {
+        let change = Change {
+            schema: Arc::clone(self.schema),
+            operation: Operation::Delete,
+            before: Some(row),
+            after: None,
+            version: Version::ZERO,
+            before_version: Version::ZERO,
+            offset: 0,
+            ordinal: 0,
+            origin: Origin::nobody(),
+        };
+        let batch = Arc::new(CaptureBatch::at(Position::nowhere(Version::ZERO), vec![change]));
+        out.clear();
+        // Filters and addresses may need more of the row than its key.
+        if self.shared.routes.deliver(&batch, 0, out).is_err() {
+            return Ok(());
+        }
+        for (_, delivery) in &out.items {
+            if let Some((_, suspects)) = of_plan.iter_mut().find(|(plan, _)| *plan == delivery.plan.id) {
+                suspects.push(Some(&delivery.address), key)?;
+            }
+        }
+        Ok(())
+    }
+}
