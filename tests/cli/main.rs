@@ -21,5 +21,6 @@ mod schedule;
 mod stage;
 mod tap;
 mod verify;
+mod verify_archive;
 mod verify_part;
 mod webhook;

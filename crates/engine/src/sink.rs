@@ -186,8 +186,11 @@ pub trait Sink: Send + Sync {
 
     /// Hands over, page by page and in any order, what the target holds for the scope's target; some that [`Scope::holds`]
     /// denies or that was not asked for may be among it, and one may come twice. What is written or deleted meanwhile may be
-    /// missing. Tombstones are not documents. Stops early, without an error, when
-    /// nobody takes pages any more. Targets that keep lines hold nothing that is read back this way.
+    /// missing. Tombstones are not documents. Stops early, without an error, when nobody takes pages any more.
+    ///
+    /// An archive tells every line instead, in its order, under the folder that it lies in: no document where the row is gone,
+    /// no id where all rows of the table are. Of an id the highest version counts, and of two the later one, wherever they
+    /// lie. Other targets that keep lines tell nothing.
     async fn scan(&self, scope: &Scope, look: Look, pages: &mpsc::Sender<Vec<Held>>) -> Result<()>;
 
     /// Takes away what stands at these addresses, each only if its version is still the one that is told, so that an older
@@ -198,4 +201,10 @@ pub trait Sink: Send + Sync {
     /// What is at these addresses, in their order, with documents: as of now, including what was acknowledged right before.
     /// `None` where nothing is.
     async fn read(&self, plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Held>>>;
+
+    /// The same for addresses of one table. An archive looks for their ids wherever the table's lines may lie, and answers where
+    /// they do.
+    async fn read_of(&self, scope: &Scope, addresses: &[Address]) -> Result<Vec<Option<Held>>> {
+        self.read(&scope.plan, addresses).await
+    }
 }

@@ -31,6 +31,7 @@ mod folder;
 mod manifest;
 mod merge;
 mod read;
+mod scan;
 mod segment;
 mod sink;
 mod store;

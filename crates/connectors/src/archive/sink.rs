@@ -21,7 +21,7 @@ use super::manifest::{File, Manifest, Through};
 use super::segment::Lines;
 use super::store::Store;
 use super::writer::Writer;
-use super::{config, read};
+use super::{config, read, scan};
 
 /// One call is one commit and one file a path: the larger the better, but in memory twice.
 const ITEMS: usize = 50_000;
@@ -165,9 +165,12 @@ impl Sink for ArchiveSink {
         Ok(())
     }
 
-    /// An archive keeps lines.
-    async fn scan(&self, _scope: &Scope, _look: Look, _pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
-        Ok(())
+    /// Nothing is deleted by being old: an archive keeps lines.
+    async fn scan(&self, scope: &Scope, look: Look, pages: &mpsc::Sender<Vec<Held>>) -> Result<()> {
+        match look {
+            Look::Below(_) => Ok(()),
+            Look::Documents => scan::scan(Arc::clone(&self.store), scope, pages).await,
+        }
     }
 
     /// Lines are never taken away.
@@ -178,9 +181,13 @@ impl Sink for ArchiveSink {
     async fn read(&self, plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Held>>> {
         let mut found = Vec::with_capacity(addresses.len());
         for address in addresses {
-            found.push(read::document(self.store.clone(), plan, address).await?);
+            found.push(read::document(&*self.store, plan, address).await?);
         }
         Ok(found)
+    }
+
+    async fn read_of(&self, scope: &Scope, addresses: &[Address]) -> Result<Vec<Option<Held>>> {
+        read::documents(&*self.store, scope, addresses).await
     }
 }
 

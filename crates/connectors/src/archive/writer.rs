@@ -166,12 +166,15 @@ impl Writer {
     }
 }
 
+/// A file that the manifest names is gone.
+pub fn lacks(store: &dyn Store, file: &File) -> Error {
+    let what = format!("the archive {} lacks {}", store.shown(), file.path);
+    Error::new(Code::ArchiveManifest, what).fix(PUT_BACK)
+}
+
 /// A file's content, as it was written.
 pub async fn read(store: &dyn Store, file: &File) -> Result<Bytes> {
-    let Some(bytes) = store.get(&file.path).await? else {
-        let what = format!("the archive {} lacks {}", store.shown(), file.path);
-        return Err(Error::new(Code::ArchiveManifest, what).fix(PUT_BACK));
-    };
+    let Some(bytes) = store.get(&file.path).await? else { return Err(lacks(store, file)) };
     segment::verify(file, &bytes)?;
     Ok(bytes)
 }

@@ -199,8 +199,9 @@ impl Capture {
             }
             Request::Close { window } => drop(self.windows.close(window)),
             Request::Sweep(doomed) => return Ok(self.sweep(doomed).await),
-            Request::Erase { doomed: Deletes { batch, target, held }, sink, ticket } => {
-                let erase = |batch| Work::Erase { doomed: Deletes { batch, target, held }, sink, ticket };
+            Request::Erase { doomed: Deletes { batch, target, held, lines }, sink, ticket } => {
+                let erase =
+                    |batch| Work::Erase { doomed: Deletes { batch, target, held, lines }, sink, ticket };
                 return Ok(self.send_batch(batch, erase).await);
             }
             Request::Emptied { line, chunk } => {
@@ -218,9 +219,10 @@ impl Capture {
 
     /// The memory is taken here: whoever held some and waited for capture could wait for ever.
     async fn sweep(&self, doomed: Doomed) -> bool {
-        let Doomed { sink, chunk, last, deletes: Deletes { batch, target, held } } = doomed;
-        let sweep =
-            |batch| Work::Sweep(Doomed { sink, chunk, last, deletes: Deletes { batch, target, held } });
+        let Doomed { sink, chunk, last, deletes: Deletes { batch, target, held, lines } } = doomed;
+        let sweep = |batch| {
+            Work::Sweep(Doomed { sink, chunk, last, deletes: Deletes { batch, target, held, lines } })
+        };
         self.send_batch(batch, sweep).await
     }
 

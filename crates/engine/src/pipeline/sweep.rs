@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::Shared;
@@ -13,8 +14,10 @@ use super::tracker::ExpectedChunk;
 use crate::change::{CaptureBatch, Change, Operation, Origin};
 use crate::error::{Code, Error, Result};
 use crate::ledger::{BackfillTable, ChunkKey};
+use crate::packed;
 use crate::position::Position;
-use crate::route::{Scope, TargetPlan};
+use crate::route::{CapturedLines, Scope, TargetPlan, key_parts, key_values};
+use crate::row::RowImage;
 use crate::schema::TableSchema;
 use crate::sink::{Body, Counted, Delivery, Held, Look};
 use crate::version::Version;
@@ -68,8 +71,25 @@ pub(crate) async fn tell_emptied(
 
 /// A batch of one change without a row.
 fn of_table(schema: &Arc<TableSchema>, operation: Operation, version: Version) -> CaptureBatch {
-    let change = Change::of_table(Arc::clone(schema), operation, version, Origin::nobody());
-    CaptureBatch::at(Position::nowhere(version), vec![change])
+    CaptureBatch::at(Position::nowhere(version), vec![gone(schema, operation, version)])
+}
+
+fn gone(schema: &Arc<TableSchema>, operation: Operation, version: Version) -> Change {
+    Change::of_table(Arc::clone(schema), operation, version, Origin::nobody())
+}
+
+/// A row that holds the key which an id tells and nothing else; `None` if it does not tell all of it.
+fn row_of_id(id: &str, key: &[usize], schema: &TableSchema) -> Option<RowImage> {
+    let parts = key_parts(id, key, schema).ok()?;
+    let values = key_values(schema, key, &parts).ok()?;
+    let mut writer = packed::Writer::new();
+    for column in 0..schema.columns.len() {
+        match key.iter().position(|k| *k == column) {
+            Some(n) => writer.push(values[n].borrow()),
+            None => writer.absent(),
+        }
+    }
+    Some(packed::image(writer.finish()))
 }
 
 /// Documents to delete at one sink; their deletes belong to the chunk.
@@ -86,6 +106,8 @@ pub(crate) struct Deletes {
     pub held: Vec<Held>,
     /// One change without images stands for all of them: deliveries come from a change.
     pub batch: CaptureBatch,
+    /// What tells an archive of each of them, where it is one.
+    pub lines: Option<Vec<Bytes>>,
 }
 
 impl Deletes {
@@ -98,16 +120,40 @@ impl Deletes {
     ) -> Deletes {
         let batch = of_table(schema, Operation::Delete, version);
         let batch = CaptureBatch { bytes: held.len() * DELETE, ..batch };
-        Deletes { target: Arc::clone(target), held, batch }
+        Deletes { target: Arc::clone(target), held, batch, lines: None }
+    }
+
+    /// The same for an archive: a line for each whose key its id tells. `key`: the columns. What carries the lines counts as
+    /// read beside the stream, or an archive would take it for a replay.
+    pub fn told(mut self, key: &[usize]) -> Deletes {
+        let Some(change) = self.batch.changes.first() else { return self };
+        let (schema, version) = (Arc::clone(&change.schema), change.version);
+        let mut texts = CapturedLines::new(&schema, key);
+        let mut lines = Vec::new();
+        self.held.retain(|held| {
+            let Some(row) = row_of_id(&held.address.id, key, &schema) else { return false };
+            let change = Change { before: Some(row), ..gone(&schema, Operation::Delete, version) };
+            let mut line = Vec::new();
+            texts.write_whole(&change, &mut line);
+            lines.push(Bytes::from(line));
+            true
+        });
+        let batch = of_table(&schema, Operation::Read, version);
+        Deletes { lines: Some(lines), batch: CaptureBatch { bytes: self.batch.bytes, ..batch }, ..self }
     }
 
     /// One delivery each.
     pub fn deliveries(self) -> impl Iterator<Item = Delivery> {
         let (target, batch) = (self.target, Arc::new(self.batch));
+        let mut lines = self.lines.map(Vec::into_iter);
+        let mut body = move || match &mut lines {
+            Some(lines) => Body::Line(lines.next().unwrap_or_default()),
+            None => Body::Absent,
+        };
         self.held.into_iter().map(move |held| Delivery {
             plan: Arc::clone(&target),
             address: held.address,
-            body: Body::Absent,
+            body: body(),
             version: batch.changes[0].version,
             batch: Arc::clone(&batch),
             index: 0,

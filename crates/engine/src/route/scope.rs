@@ -17,6 +17,8 @@ use crate::sink::Address;
 pub struct Scope {
     /// The target.
     pub plan: Arc<TargetPlan>,
+    /// `database.table`.
+    pub table: String,
     name: Vec<Shape>,
     id: Vec<Shape>,
 }
@@ -24,6 +26,7 @@ pub struct Scope {
 impl Scope {
     /// For a table of this name (`database.table`).
     pub fn new(plan: &Arc<TargetPlan>, table: &str) -> Result<Scope> {
+        let whole = table.to_owned();
         let (database, table) = table.split_once('.').unwrap_or(("", table));
         let shape = |text: &str, escape, braces| {
             let literal = |name: &str| {
@@ -47,7 +50,7 @@ impl Scope {
                 (name, shape(spec.id.as_deref().unwrap_or("{key}"), Escape::None, true)?)
             }
         };
-        Ok(Scope { plan: Arc::clone(plan), name, id })
+        Ok(Scope { plan: Arc::clone(plan), table: whole, name, id })
     }
 
     /// Whether the table can have this address.

@@ -236,6 +236,11 @@ impl TargetKind {
         }
     }
 
+    /// Whether documents can be read back, so that they can be compared.
+    pub fn reads_back(self) -> bool {
+        self == Self::Archive || !self.keeps_lines()
+    }
+
     /// Whether it keeps every change (lines) instead of the newest document per address.
     pub fn keeps_lines(self) -> bool {
         matches!(self, Self::Archive | Self::Message | Self::Webhook | Self::Stdout | Self::Discard)

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Code, Error, Result};
+use crate::route::TargetPlan;
 use crate::sink::Address;
 
 /// Buckets of one side. With ten million rows each is about 2 MB.
@@ -17,10 +18,17 @@ const BUFFER: usize = 32 * 1024;
 const HEAD: usize = 16 + 8 + 8 + 4;
 
 /// 128 bits of an address: two addresses of a target never share them in practice.
-pub(super) fn hash(address: &Address) -> u128 {
+///
+/// In an archive a row has its lines wherever it was when they were written, so only its key tells it from others.
+pub(super) fn hash(plan: &TargetPlan, address: &Address) -> u128 {
+    let target = if plan.spec.kind.keeps_lines() { "" } else { &*address.target };
+    hash_of(target, address)
+}
+
+pub(super) fn hash_of(target: &str, address: &Address) -> u128 {
     let mut hash = Xxh3::new();
-    hash.update(&(address.target.len() as u64).to_le_bytes());
-    hash.update(address.target.as_bytes());
+    hash.update(&(target.len() as u64).to_le_bytes());
+    hash.update(target.as_bytes());
     hash.update(address.id.as_bytes());
     hash.digest128()
 }
@@ -36,6 +44,20 @@ pub(super) struct Record<'a> {
     pub number: u64,
     /// And in bytes.
     pub bytes: &'a [u8],
+}
+
+impl Record<'_> {
+    /// Behind others of its bucket.
+    pub fn write(&self, bucket: &mut Vec<u8>) -> Result<()> {
+        let length = u32::try_from(self.bytes.len())
+            .map_err(|_| Error::new(Code::Internal, "an address of more than 4 GiB"))?;
+        bucket.extend_from_slice(&self.address.to_le_bytes());
+        bucket.extend_from_slice(&self.digest.to_le_bytes());
+        bucket.extend_from_slice(&self.number.to_le_bytes());
+        bucket.extend_from_slice(&length.to_le_bytes());
+        bucket.extend_from_slice(self.bytes);
+        Ok(())
+    }
 }
 
 /// All buckets of one side. Their files go with it.
@@ -62,14 +84,8 @@ impl Buckets {
     /// Adds a record to its bucket.
     pub fn push(&mut self, record: &Record<'_>) -> Result<()> {
         let index = (record.address >> 120) as usize % BUCKETS;
-        let length = u32::try_from(record.bytes.len())
-            .map_err(|_| Error::new(Code::Internal, "an address of more than 4 GiB"))?;
         let bucket = &mut self.buckets[index];
-        bucket.buffer.extend_from_slice(&record.address.to_le_bytes());
-        bucket.buffer.extend_from_slice(&record.digest.to_le_bytes());
-        bucket.buffer.extend_from_slice(&record.number.to_le_bytes());
-        bucket.buffer.extend_from_slice(&length.to_le_bytes());
-        bucket.buffer.extend_from_slice(record.bytes);
+        record.write(&mut bucket.buffer)?;
         if bucket.buffer.len() >= BUFFER {
             let path = self.folder.join(format!("{}-{index}", self.name));
             bucket.spill(&path).map_err(|error| self.failed(error))?;
@@ -166,7 +182,7 @@ mod tests {
         let mut buckets = Buckets::new(folder.path(), "side");
         let bytes = [7u8; 100];
         for n in 0..200_000u64 {
-            let address = hash(&address(&(n % 50_000).to_string()));
+            let address = hash_of("", &address(&(n % 50_000).to_string()));
             buckets
                 .push(&Record { address, digest: n, number: n + 1, bytes: &bytes[..(n % 100) as usize] })
                 .unwrap();

@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::buckets::{BUCKETS, Buckets};
+use super::documents::Documents;
 use super::gather::{Count, Pace, Walk, listen, scan};
 use super::join::join;
 use super::journal::Journal;
@@ -52,7 +53,7 @@ pub(super) struct Comparison<'a> {
 /// One target with all that was gathered of it.
 struct Gathered {
     source: Buckets,
-    documents: Buckets,
+    documents: Documents,
     touched: Buckets,
     journal: Arc<Journal>,
 }
@@ -60,7 +61,7 @@ struct Gathered {
 /// What a task of the gathering brings.
 enum Side {
     Source(Vec<(u32, Buckets)>),
-    Documents(u32, Buckets),
+    Documents(u32, Documents),
 }
 
 impl Comparison<'_> {
@@ -189,7 +190,7 @@ impl Comparison<'_> {
         Ok(gathered)
     }
 
-    async fn read(&self, folder: &Path, opened: Position) -> Result<HashMap<u32, (Buckets, Buckets)>> {
+    async fn read(&self, folder: &Path, opened: Position) -> Result<HashMap<u32, (Buckets, Documents)>> {
         let pace = || Pace::new(self.shared, self.request.rows_per_second);
         let mut tasks = JoinSet::new();
         let buckets = |side: &str, plan: u32| Buckets::new(folder, &format!("{side}-{plan}"));

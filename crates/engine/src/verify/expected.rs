@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
+use super::buckets::hash;
 use super::tenant::Tenant;
 use crate::change::{CaptureBatch, Change, Operation};
 use crate::error::Result;
@@ -20,6 +22,8 @@ use crate::version::Version;
 pub(super) struct Expected {
     /// Id of the target's plan.
     pub plan: u32,
+    /// [`hash`] of the address.
+    pub hash: u128,
     pub address: Address,
     /// `None`: its route refuses the row, so what the target holds of it is nobody's word.
     pub document: Option<Bytes>,
@@ -62,13 +66,21 @@ impl Rows {
             out.clear();
             routes.deliver(&self.batch, row as u32, out)?;
             for (_, Delivery { plan, address, body, .. }) in out.items.drain(..) {
-                // What a rule keeps out is to be absent, as if there were no row.
-                if let Body::Document(document) = body {
-                    into(Expected { plan: plan.id, address, document: Some(document), row })?;
-                }
+                let document = match body {
+                    Body::Document(document) => document,
+                    Body::Line(line) if plan.spec.kind.reads_back() => match after(&line) {
+                        Some(document) => document,
+                        None => continue,
+                    },
+                    // What a rule keeps out is to be absent, as if there were no row.
+                    Body::Line(_) | Body::Absent => continue,
+                };
+                let hash = hash(&plan, &address);
+                into(Expected { plan: plan.id, hash, address, document: Some(document), row })?;
             }
             for (_, Delivery { plan, address, .. }, _) in out.refused.drain(..) {
-                into(Expected { plan: plan.id, address, document: None, row })?;
+                let hash = hash(&plan, &address);
+                into(Expected { plan: plan.id, hash, address, document: None, row })?;
             }
         }
         Ok(())
@@ -98,6 +110,17 @@ impl Rows {
         };
         CapturedLines::new(&change.schema, &self.key).key_json(image)
     }
+}
+
+/// The document of a line, if there is one.
+fn after(line: &Bytes) -> Option<Bytes> {
+    #[derive(serde::Deserialize)]
+    struct Line<'a> {
+        #[serde(borrow)]
+        after: Option<&'a RawValue>,
+    }
+    let after = serde_json::from_slice::<Line<'_>>(line).ok()?.after?.get();
+    Some(line.slice_ref(after.as_bytes()))
 }
 
 /// The values of these columns, packed; `None` if the image lacks one or it cannot be read.

@@ -9,10 +9,11 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::buckets::{Buckets, Record, address_bytes, hash};
+use super::buckets::{Buckets, Record};
 use super::document::digest;
+use super::documents::Documents;
 use super::expected::Rows;
-use super::join::{FOREIGN, REFUSED};
+use super::join::REFUSED;
 use super::journal::{Journal, Note};
 use super::run::broken;
 use super::tenant::{Owned, Tenant};
@@ -154,7 +155,7 @@ impl Walk {
                 Some(document) => (digest(document), 0),
                 None => (0, REFUSED),
             };
-            buckets.push(&Record { address: hash(&expected.address), digest, number, bytes: key })
+            buckets.push(&Record { address: expected.hash, digest, number, bytes: key })
         })
     }
 }
@@ -166,11 +167,12 @@ pub(super) async fn scan(
     plan: Arc<TargetPlan>,
     table: Arc<str>,
     owned: Option<Owned>,
-    mut buckets: Buckets,
+    buckets: Buckets,
     count: Arc<Count>,
     mut pace: Pace,
-) -> Result<Buckets> {
+) -> Result<Documents> {
     let scope = Scope::new(&plan, &table)?;
+    let mut documents = Documents::new(&plan, buckets);
     let (pages, held) = mpsc::channel::<Vec<Held>>(PAGES);
     let scan = async {
         // The sender goes with the scan, which ends the pages.
@@ -182,13 +184,8 @@ pub(super) async fn scan(
         let (mut held, mut bytes) = (held, Vec::new());
         while let Some(page) = held.recv().await {
             let many = page.len() as u64;
-            for one in page.iter().filter(|held| scope.holds(&held.address)) {
-                address_bytes(&one.address, &mut bytes);
-                let document = one.document.as_deref().unwrap_or_default();
-                let digest = one.document.as_deref().map_or(0, digest);
-                let number =
-                    if owned.as_ref().is_none_or(|owned| owned.owns(document)) { 0 } else { FOREIGN };
-                buckets.push(&Record { address: hash(&one.address), digest, number, bytes: &bytes })?;
+            for one in &page {
+                documents.keep(one, &scope, owned.as_ref(), &mut bytes)?;
             }
             count.documents.fetch_add(many, Ordering::Relaxed);
             pace.passed(many).await;
@@ -197,7 +194,7 @@ pub(super) async fn scan(
     };
     let (scanned, kept) = tokio::join!(scan, keep);
     scanned.and(kept)?;
-    Ok(buckets)
+    Ok(documents)
 }
 
 /// Notes of a journal as records.

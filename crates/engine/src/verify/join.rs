@@ -78,7 +78,7 @@ fn split<'s, 'r>(side: &mut &'s [Record<'r>], hash: u128) -> &'s [Record<'r>] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::buckets::{Buckets, address_bytes, hash};
+    use super::super::buckets::{Buckets, address_bytes, hash_of};
     use super::*;
 
     fn address(id: &str) -> Address {
@@ -90,7 +90,7 @@ mod tests {
         let mut all = Vec::new();
         for (id, digest, number, bytes) in records {
             let mut one = Buckets::new(std::path::Path::new("/nowhere"), "x");
-            let address = hash(&address(id));
+            let address = hash_of("t", &address(id));
             one.push(&Record { address, digest: *digest, number: *number, bytes }).unwrap();
             all.extend((0..super::super::buckets::BUCKETS).flat_map(|n| one.take(n).unwrap()));
         }
@@ -124,7 +124,7 @@ mod tests {
         joined.suspects.sort_by_key(|suspect| suspect.keys.clone());
         assert_eq!(joined.compared, 4);
         let suspect = |id: &str, there: bool, key: &'static [u8]| Suspect {
-            hash: hash(&address(id)),
+            hash: hash_of("t", &address(id)),
             address: there.then(|| address(id)),
             keys: vec![Bytes::from_static(key)],
         };

@@ -74,7 +74,7 @@ impl Journals {
         }
         let key =
             key(&delivery.change().schema).and_then(|columns| key_of(delivery, &columns)).unwrap_or_default();
-        let note = Note { address: hash(&delivery.address), key };
+        let note = Note { address: hash(&delivery.plan, &delivery.address), key };
         wanted.iter().for_each(|journal| journal.add(note.clone()));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::buckets::hash;
+use super::buckets::{hash, hash_of};
 use super::document::differing;
 use super::expected::Rows;
 use super::gather::Count;
@@ -21,14 +21,16 @@ use crate::json;
 use crate::packed;
 use crate::pipeline::{Port, Shared};
 use crate::position::Position;
-use crate::route::{Deliveries, TargetPlan, key_in_address};
+use crate::route::{Deliveries, Scope, TargetPlan, key_in_address};
 use crate::schema::TableSchema;
 use crate::sink::{Address, Held};
 use crate::value::OwnedValue;
 use crate::version::Version;
 
 /// Suspects that are read again together.
-pub(super) const AT_ONCE: usize = 500;
+const AT_ONCE: usize = 500;
+/// The same of an archive, all of which is read for them.
+const OF_ARCHIVE: usize = 10_000;
 /// How often one is read before it counts as unsettled.
 const PASSES: u32 = 10;
 /// Between two readings of what does not stand still; longer each time.
@@ -93,6 +95,11 @@ impl Finding {
 }
 
 impl Judge {
+    /// So many suspects are judged together.
+    pub fn at_once(&self) -> usize {
+        if self.plan.spec.kind.keeps_lines() { OF_ARCHIVE } else { AT_ONCE }
+    }
+
     /// Judges some suspects to the end.
     pub async fn judge(&mut self, mut suspects: Vec<Suspect>) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
@@ -106,10 +113,12 @@ impl Judge {
             }
             self.count.suspects.store(suspects.len() as u64, Ordering::Relaxed);
             let (look, touched) = self.look(&mut suspects).await?;
+            let emptied =
+                touched.contains(&hash_of("", &Address { target: Arc::default(), id: Arc::default() }));
             let mut judged = HashSet::new();
             suspects.retain(|suspect| {
                 let known = look.involved(suspect);
-                if known.iter().any(|address| touched.contains(address)) {
+                if emptied || known.iter().any(|address| touched.contains(address)) {
                     return true;
                 }
                 let fresh = known.into_iter().filter(|address| judged.insert(*address));
@@ -165,8 +174,9 @@ impl Judge {
         let held = suspects.iter().filter_map(|suspect| Some((suspect.hash, suspect.address.clone()?)));
         look.addresses.extend(held);
         let addresses: Vec<Address> = look.addresses.values().cloned().collect();
-        let found = self.port.sink.read(&self.plan, &addresses).await?;
-        look.held.extend(found.into_iter().flatten().map(|held| (hash(&held.address), held)));
+        let scope = Scope::new(&self.plan, &self.schema.name)?;
+        let found = self.port.sink.read_of(&scope, &addresses).await?;
+        look.held.extend(found.into_iter().flatten().map(|held| (hash(&self.plan, &held.address), held)));
         Ok(look)
     }
 
@@ -190,7 +200,8 @@ impl Judge {
                 (DriftKind::Different, differing(document, held.document.as_deref().unwrap_or_default())?)
             }
         };
-        let address = look.addresses.get(&at)?.clone();
+        // An archive tells where it lies.
+        let address = held.map(|held| &held.address).or_else(|| look.addresses.get(&at))?.clone();
         let key = match expected {
             Some(expected) => expected.key.clone(),
             None => self.key_of(&address),
@@ -242,7 +253,7 @@ impl Look {
             if expected.plan != plan {
                 return Ok(());
             }
-            let at = hash(&expected.address);
+            let at = expected.hash;
             if let Some(key) = rows.packed_key(expected.row) {
                 self.of_key.entry(key).or_default().push(at);
             }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::join::Suspect;
-use super::judge::{self, Finding, Judge};
+use super::judge::{Finding, Judge};
 use super::keep;
 use super::repair::Repair;
 use super::report::{DriftKind, RepairRequest, TargetReport, VerifyRequest};
@@ -27,8 +27,9 @@ impl Judged<'_> {
     /// Judges more of them, sooner or later.
     pub async fn look(&mut self, suspects: Vec<Suspect>) -> Result<()> {
         self.waiting.extend(suspects);
-        while self.waiting.len() >= judge::AT_ONCE {
-            self.some(judge::AT_ONCE).await?;
+        let many = self.judge.at_once();
+        while self.waiting.len() >= many {
+            self.some(many).await?;
         }
         Ok(())
     }
@@ -44,7 +45,7 @@ impl Judged<'_> {
     /// Judges the rest.
     pub async fn end(mut self) -> Result<TargetReport> {
         if !self.waiting.is_empty() {
-            self.some(judge::AT_ONCE).await?;
+            self.some(self.judge.at_once()).await?;
         }
         self.report.rows.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
         Ok(self.report)

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::buckets::hash;
 use super::expected::{Rows, packed};
 use super::some::Suspects;
 use crate::change::{CaptureBatch, Change, Operation, Origin};
@@ -12,6 +13,7 @@ use crate::position::Position;
 use crate::route::{Deliveries, key_parts, key_values, row_of_key};
 use crate::row::RowImage;
 use crate::schema::{ColumnKind, TableSchema};
+use crate::sink::Address;
 use crate::version::Version;
 
 /// Rows of a table by their keys.
@@ -33,6 +35,7 @@ impl Named<'_> {
         for text in self.texts {
             let parts = key_parts(text, self.key, self.schema)?;
             let typed = key_values(self.schema, self.key, &parts)?;
+            self.of_archive(text, &packed(&typed), of_plan)?;
             self.gone(row_of_key(self.schema, self.key, &parts), &packed(&typed), &mut out, of_plan)?;
             values.push(typed);
         }
@@ -43,7 +46,8 @@ impl Named<'_> {
             let Some((_, suspects)) = of_plan.iter_mut().find(|(plan, _)| *plan == expected.plan) else {
                 return Ok(());
             };
-            suspects.push(Some(&expected.address), &rows.packed_key(expected.row).unwrap_or_default())
+            let key = rows.packed_key(expected.row).unwrap_or_default();
+            suspects.push(Some((expected.hash, &expected.address)), &key)
         })
     }
 
@@ -60,6 +64,18 @@ impl Named<'_> {
                 Err(Error::new(Code::Unknown, what).fix("compare all of the table: leave out --key"))
             }
         }
+    }
+
+    /// In an archive the key is all that tells a document from others, wherever its lines lie.
+    fn of_archive(&self, text: &str, key: &[u8], of_plan: &mut [(u32, Suspects)]) -> Result<()> {
+        let address = Address { target: Arc::default(), id: text.into() };
+        for (_, plan) in self.shared.routes.targets_of(&self.schema.name) {
+            let suspects = of_plan.iter_mut().find(|(id, _)| *id == plan.id);
+            if let Some((_, suspects)) = suspects.filter(|_| plan.spec.kind.keeps_lines()) {
+                suspects.push(Some((hash(plan, &address), &address)), key)?;
+            }
+        }
+        Ok(())
     }
 
     /// Where a document lies that has no row: where the key alone tells it.
@@ -89,7 +105,7 @@ impl Named<'_> {
         }
         for (_, delivery) in &out.items {
             if let Some((_, suspects)) = of_plan.iter_mut().find(|(plan, _)| *plan == delivery.plan.id) {
-                suspects.push(Some(&delivery.address), key)?;
+                suspects.push(Some((hash(&delivery.plan, &delivery.address), &delivery.address)), key)?;
             }
         }
         Ok(())

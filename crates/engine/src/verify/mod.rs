@@ -5,6 +5,7 @@
 mod buckets;
 mod compare;
 mod document;
+mod documents;
 mod expected;
 mod gather;
 mod interrupted;

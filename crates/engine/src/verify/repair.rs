@@ -72,7 +72,9 @@ impl Repair<'_> {
         let held: Vec<Held> = extra.clone().map(Finding::held).collect();
         // The lowest of their positions: none of them had a row there.
         let Some(at) = extra.map(|finding| finding.at.version).min() else { return Ok(()) };
-        let doomed = Deletes::at(at, &self.judge.schema, &self.judge.plan, held);
+        let Judge { schema, plan, key, .. } = &*self.judge;
+        let doomed = Deletes::at(at, schema, plan, held);
+        let doomed = if plan.spec.kind.keeps_lines() { doomed.told(key) } else { doomed };
         let ticket = Ticket::new(Unit::Repair);
         let request = Request::Erase { doomed, sink: self.judge.port.index, ticket: Arc::clone(&ticket) };
         self.judge.shared.requests.send(request).await.map_err(|_| stopping())?;

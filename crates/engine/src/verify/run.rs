@@ -93,7 +93,7 @@ fn targets(
     schema: &TableSchema,
 ) -> Vec<(Arc<Port>, Arc<TargetPlan>)> {
     let ports = shared.ports();
-    let keeps = |plan: &TargetPlan| !plan.spec.kind.keeps_lines() && !plan.spec.invalidate;
+    let keeps = |plan: &TargetPlan| plan.spec.kind.reads_back() && !plan.spec.invalidate;
     let asked = |name: &String| request.sinks.is_empty() || request.sinks.contains(name);
     let mut targets = Vec::new();
     for (sink, plan) in shared.routes.targets_of(&schema.name).filter(|(_, plan)| keeps(plan)) {

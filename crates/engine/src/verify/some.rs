@@ -44,15 +44,16 @@ impl Suspects {
         Suspects(Buckets::new(folder, &format!("suspects-{plan}")))
     }
 
-    pub fn push(&mut self, address: Option<&Address>, key: &[u8]) -> Result<()> {
+    /// Adds one. `address`: with its [`hash`].
+    pub fn push(&mut self, address: Option<(u128, &Address)>, key: &[u8]) -> Result<()> {
         let mut bytes = Vec::new();
-        if let Some(address) = address {
+        if let Some((_, address)) = address {
             address_bytes(address, &mut bytes);
         }
         let length = bytes.len() as u64;
         bytes.extend_from_slice(key);
         // Where a row lies that nobody can tell yet, its key stands for.
-        let at = address.map_or_else(|| xxh3_128(key), hash);
+        let at = address.map_or_else(|| xxh3_128(key), |(hash, _)| hash);
         let number = if address.is_some() { ADDRESSED } else { 0 };
         self.0.push(&Record { address: at, digest: length, number, bytes: &bytes })
     }
@@ -149,7 +150,8 @@ impl Touched {
                 shared.routes.deliver(&batch, index as u32, &mut out).is_ok() && out.refused.is_empty();
             for (_, delivery) in &out.items {
                 if let Some(suspects) = self.of_plan.get_mut(&delivery.plan.id) {
-                    keys.iter().try_for_each(|key| suspects.push(Some(&delivery.address), key))?;
+                    let address = (hash(&delivery.plan, &delivery.address), &delivery.address);
+                    keys.iter().try_for_each(|key| suspects.push(Some(address), key))?;
                 }
             }
             if told {
@@ -223,7 +225,7 @@ impl Sample<'_> {
                 return Ok(());
             };
             let key = rows.packed_key(expected.row).unwrap_or_default();
-            suspects.push(Some(&expected.address), &key)
+            suspects.push(Some((expected.hash, &expected.address)), &key)
         })
     }
 }
@@ -242,9 +244,12 @@ mod tests {
     fn an_address_is_looked_at_once_with_all_its_keys() {
         let mut suspects = Suspects::new(Path::new("/nowhere"), 1);
         let address = Address { target: "t".into(), id: "a".into() };
-        for (address, key) in
-            [(Some(&address), "k1"), (Some(&address), "k2"), (Some(&address), "k1"), (None, "k1")]
-        {
+        for (address, key) in [
+            (Some((7, &address)), "k1"),
+            (Some((7, &address)), "k2"),
+            (Some((7, &address)), "k1"),
+            (None, "k1"),
+        ] {
             suspects.push(address, key.as_bytes()).unwrap();
         }
         let all: Vec<Suspect> =
