@@ -5,6 +5,7 @@
 mod alerts;
 mod anew;
 mod audit;
+mod checkpoint;
 mod control;
 mod dead_letters;
 mod exits;
@@ -16,6 +17,7 @@ mod reading;
 #[path = "../receiver/mod.rs"]
 mod receiver;
 mod resync;
+mod resync_part;
 mod run;
 mod schedule;
 mod stage;

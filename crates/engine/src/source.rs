@@ -37,6 +37,11 @@ pub trait Source: Send + Sync {
     /// [`crate::error::Code::VerifySince`] if the source's log does not reach back so far. Ends early if nobody listens.
     async fn recent(&self, since: i64, pieces: &mpsc::Sender<Recent>) -> Result<()>;
 
+    /// The position that a person names by its text ([`crate::position::ResumeToken::text`]), as a checkpoint. `known` is one of
+    /// this source, whose history and epoch it has to be of. Fails with [`crate::error::Code::CheckpointPosition`] unless a
+    /// stream may begin there: between two transactions, still held, and not behind the source's present. Changes nothing.
+    async fn position(&self, text: &str, known: &StoredPosition) -> Result<StoredPosition>;
+
     /// Everything below `position` is durable everywhere: the source may forget it (SQLite prunes its change table).
     async fn acknowledge(&self, position: &StoredPosition) -> Result<()>;
 
@@ -127,6 +132,10 @@ impl std::fmt::Debug for ReadMark {
 pub trait TableReader: Send + Sync {
     /// How far the table reaches; `None` if it is empty.
     async fn extent(&self, schema: &TableSchema, key: &[usize]) -> Result<Option<Extent>>;
+
+    /// A bound with these values of the key, for a range that a person names; no row need have them. Fails with
+    /// [`crate::error::Code::ResyncPart`] for values that the source cannot write down as a bound.
+    async fn bound(&self, schema: &TableSchema, key: &[usize], values: &[OwnedValue]) -> Result<Bound>;
 
     /// The upper bound (inclusive) of the next chunk of about `rows` rows above `after`, at most `last`;
     /// `None` when nothing is left between `after` and `last`.

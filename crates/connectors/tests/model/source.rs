@@ -244,6 +244,13 @@ impl Source for Shared {
         Arc::new(self.clone())
     }
 
+    async fn position(&self, text: &str, _: &StoredPosition) -> Result<StoredPosition> {
+        let wrong = || Error::new(Code::CheckpointPosition, "no such transaction");
+        let next = text.parse().map_err(|_| wrong())?;
+        let present = self.script.history.lock().unwrap().transactions.len() as u64;
+        if next > present { Err(wrong()) } else { Ok(StoredPosition::from(&position(next))) }
+    }
+
     async fn mark(&self) -> Result<Box<dyn HighMark>> {
         let present = self.script.history.lock().unwrap().transactions.len() as u64;
         Ok(Box::new(Mark(position(present))))
@@ -330,6 +337,13 @@ impl TableReader for Shared {
     async fn extent(&self, _: &TableSchema, _: &[usize]) -> Result<Option<Extent>> {
         let rows = self.script.rows();
         Ok(rows.keys().last().map(|last| Extent { last: bound(*last), rows: rows.len() as u64 }))
+    }
+
+    async fn bound(&self, _: &TableSchema, _: &[usize], values: &[OwnedValue]) -> Result<Bound> {
+        match values {
+            [OwnedValue::Int(key)] => Ok(bound(*key)),
+            _ => Err(Error::new(Code::ResyncPart, "keys are one whole number")),
+        }
     }
 
     async fn next_bound(

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::buckets::{Buckets, Record, address_bytes, hash, records};
 use super::document::digest;
 use super::join::FOREIGN;
-use super::tenant::Owned;
+use super::portion::Owned;
 use crate::error::Result;
 use crate::route::{Scope, TargetPlan};
 use crate::sink::Held;
@@ -45,8 +45,7 @@ impl Documents {
         if !scope.holds(&one.address) {
             return Ok(());
         }
-        let document = one.document.as_deref().unwrap_or_default();
-        let foreign = owned.is_some_and(|owned| !owned.owns(document));
+        let foreign = owned.is_some_and(|owned| !owned.owns(one));
         let address = hash(&scope.plan, &one.address);
         let digest = one.document.as_deref().map_or(0, digest);
         address_bytes(&one.address, bytes);
