@@ -185,6 +185,8 @@ codes! {
     ResyncBusy = 2702, Command, "another resync of the pipeline is under way", "wait for it, or: syncline resync cancel FILE";
     ResyncDrift = 2703, Command, "what was filled does not hold what it should", "see the message; the live target is as it was. Then syncline resync FILE --table TABLE";
     ResyncOver = 2704, Command, "there is no such resync any more", "syncline resync list FILE shows what there is";
+    // 28xx: quotas of tenants
+    TenantSpill = 2801, HaltPipeline, "what waits for its tenant's quota cannot be kept on the disk", "free space in the folder named by `data:`; a target that has halted goes on after the next start";
 }
 
 impl Code {
