@@ -20,6 +20,7 @@ mod run;
 mod schedule;
 mod stage;
 mod tap;
+mod tenants;
 mod verify;
 mod verify_part;
 mod webhook;

@@ -210,6 +210,6 @@ fn gate(shared: &Shared, index: usize, sink: &dyn Sink) -> Option<Arc<Gate>> {
     else {
         return None;
     };
-    let name = format!("{}-{index}.held", shared.spec.name);
+    let name = format!("{}-{index}", shared.spec.name);
     matches!(sink.feeding(), Feeding::Lanes { .. }).then(|| Gate::new(quota, column, census, &name))
 }

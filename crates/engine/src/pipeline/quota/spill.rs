@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of a slot.
 pub(super) const SLOT: usize = 16 * 1024;
@@ -90,7 +91,10 @@ impl Spill {
 
     fn open(&mut self) -> io::Result<()> {
         if self.file.is_none() {
-            let path = self.folder.join(&self.name);
+            // Another run of the process may be about to take its own file's name away.
+            static OPENED: AtomicU64 = AtomicU64::new(0);
+            let (process, number) = (std::process::id(), OPENED.fetch_add(1, Ordering::Relaxed));
+            let path = self.folder.join(format!("{}-{process}-{number}.held", self.name));
             let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
             // It lives as long as it is open, and no longer than this process.
             std::fs::remove_file(path)?;
