@@ -194,6 +194,29 @@ fn comparisons_wait_for_what_is_held_and_a_pause_does_not_keep_it() {
 }
 
 #[test]
+fn a_backfill_leaves_room_for_what_changes_meanwhile() {
+    let shop =
+        Shop::new("{ rows_per_second: 400, max_held: 1MiB, tenants: { calm: { rows_per_second: 10000 } } }");
+    shop.orders("flood", 1, 4000);
+    shop.stage.sql("UPDATE orders SET text = hex(zeroblob(500))");
+    let file = std::fs::read_to_string(shop.stage.path("shop.yaml")).unwrap();
+    let file = file.replace("[\"main.orders\"] }", "[\"main.orders\"], chunk_rows: 100 }");
+    std::fs::write(shop.stage.path("shop.yaml"), file).unwrap();
+    let _running = shop.stage.start(&["run", "shop.yaml"]);
+    shop.stage.wait("held", || shop.count("flood") > 500);
+    for n in 0..5 {
+        shop.orders("calm", 5001 + n, 1);
+        let began = Instant::now();
+        shop.stage.wait("applied", || shop.count("calm") as u64 == n + 1);
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert_eq!(shop.pipeline()["sinks"][0]["held_full"], json!(false));
+    }
+    assert!(shop.count("flood") < 4000, "the backfill was over before");
+    shop.stage.wait("equal", || shop.cached() == shop.stored());
+    shop.balanced();
+}
+
+#[test]
 fn beyond_what_may_be_held_the_source_waits() {
     let shop = Shop::new(
         "{ rows_per_second: 500, burst: 1, max_held: 64KiB, tenants: { calm: { rows_per_second: 10000 } } }",

@@ -28,6 +28,8 @@ use crate::sink::{Address, Body};
 const MEMORY: usize = 16 << 20;
 /// What is held at most in other terms than bytes: each batch of a tenant takes some memory wherever its rows are.
 const RUNS: usize = 1 << 20;
+/// A backfill leaves all but this part of what may be held to the stream.
+const PART: usize = 4;
 
 /// One sink's gate.
 pub(crate) struct Gate {
@@ -39,6 +41,8 @@ pub(crate) struct Gate {
     pub(super) way: Arc<Way>,
     /// More is held than may be.
     full: AtomicBool,
+    /// So much is held that what is not urgent must leave the rest free.
+    much: AtomicBool,
     /// Wakes who waits for that to end.
     room: Notify,
 }
@@ -105,6 +109,7 @@ impl Gate {
             state: Mutex::new(state),
             way: Arc::default(),
             full: AtomicBool::new(false),
+            much: AtomicBool::new(false),
             room: Notify::new(),
         })
     }
@@ -198,9 +203,11 @@ impl Gate {
 
     /// Says whether there is room, after every change.
     pub(super) fn measure(&self, state: &mut State) {
-        let many = state.size.1 >= RUNS || state.moved.len() >= RUNS;
-        let much = many || state.spill.bytes() >= self.quota.max_held;
-        let full = much || state.trouble.is_some() && state.size.0 > MEMORY;
+        let (bytes, many) = (state.spill.bytes(), state.size.1.max(state.moved.len()));
+        let much = many >= RUNS / PART || bytes >= self.quota.max_held / PART as u64;
+        self.much.store(much, Ordering::Release);
+        let full =
+            many >= RUNS || bytes >= self.quota.max_held || state.trouble.is_some() && state.size.0 > MEMORY;
         if self.full.swap(full, Ordering::AcqRel) && !full {
             self.room.notify_one();
         }
@@ -209,6 +216,11 @@ impl Gate {
     /// More is held than may be: the source is to be read no further.
     pub fn full(&self) -> bool {
         self.full.load(Ordering::Acquire)
+    }
+
+    /// So much is held that a backfill is to read no further.
+    pub fn much(&self) -> bool {
+        self.much.load(Ordering::Acquire)
     }
 
     /// Returns when there is room again.
@@ -238,6 +250,7 @@ impl Gate {
         state.size = (0, 0);
         state.trouble = None;
         self.full.store(false, Ordering::Release);
+        self.much.store(false, Ordering::Release);
         drop(state);
         // Dropped outside the lock: it may be much.
         drop(dropped);

@@ -5,6 +5,7 @@ mod bucket;
 mod census;
 mod gate;
 mod hold;
+mod pace;
 mod record;
 mod release;
 mod share;
@@ -15,6 +16,7 @@ mod tests;
 
 pub(crate) use census::{Census, look};
 pub(crate) use gate::Gate;
+pub(crate) use pace::room_to_read;
 pub(crate) use release::run as release;
 pub(crate) use share::Share;
 pub use spec::{TenantLimit, TenantQuota};
