@@ -22,6 +22,7 @@ mod run;
 mod schedule;
 mod stage;
 mod tap;
+mod tenants;
 mod verify;
 mod verify_archive;
 mod verify_part;

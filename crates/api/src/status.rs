@@ -42,6 +42,9 @@ pub struct PipelineStatus {
     /// Tables that are being read again.
     #[serde(default)]
     pub backfill: Vec<BackfillStatus>,
+    /// Where tenants have quotas: those with something held, then the busiest; 50 at most.
+    #[serde(default)]
+    pub tenants: Vec<TenantStatus>,
     /// What keeps the pipeline from running.
     #[serde(default)]
     pub error: Option<ErrorBody>,
@@ -122,6 +125,21 @@ pub struct SinkStatus {
     /// Whether it is the reason why the source is read more slowly.
     #[serde(default)]
     pub holds_back: bool,
+    /// Whether so much is held of tenants for it that the source is read no further.
+    #[serde(default)]
+    pub held_full: bool,
+}
+
+/// One tenant, summed over the sinks, since the pipeline was started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TenantStatus {
+    pub tenant: String,
+    /// Rows that its targets hold.
+    pub applied: u64,
+    /// Rows that wait for its quota.
+    pub held: u64,
+    /// Age of the commit of the oldest of them, about; 0 without any.
+    pub lag_seconds: f64,
 }
 
 /// One table of a running backfill.

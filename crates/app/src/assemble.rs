@@ -28,7 +28,7 @@ pub fn parts(
     for spec in specs {
         match (source(config, spec, Arc::clone(ledger)), sinks(config, spec)) {
             (Ok(source), Ok(sinks)) => made.push(PipelineParts {
-                spec: spec.clone(),
+                spec: with_folder(spec, config),
                 source,
                 sinks,
                 ledger: Arc::clone(ledger),
@@ -38,6 +38,15 @@ pub fn parts(
         }
     }
     if errors.is_empty() { Ok(made) } else { Err(errors) }
+}
+
+/// What is over a tenant's quota waits in the data folder.
+fn with_folder(spec: &PipelineSpec, config: &Config) -> PipelineSpec {
+    let mut spec = spec.clone();
+    if let Some(quota) = &mut spec.tenant_quota {
+        quota.folder.clone_from(&config.data);
+    }
+    spec
 }
 
 /// Starts them; answers when all have begun, or why one cannot.

@@ -10,7 +10,7 @@ use syncline_api as api;
 use syncline_engine::audit::AuditEntry;
 use syncline_engine::error::{Code, Error, Place};
 use syncline_engine::ledger::{AuditRecord, Counts, PipelineRecord, ROUTER, TableState};
-use syncline_engine::pipeline::{BackfillStatus, PipelineStatus, SinkStatus, TableStatus};
+use syncline_engine::pipeline::{BackfillStatus, PipelineStatus, SinkStatus, TableStatus, TenantStatus};
 use syncline_engine::tasks::TaskStatus;
 use syncline_engine::verify::{Drift, TargetReport, Verified, VerifyProgress, VerifyReport};
 
@@ -30,8 +30,14 @@ pub fn pipeline(status: PipelineStatus) -> api::PipelineStatus {
         drift: status.verified.map(|verified| verified.drift),
         schedule: status.schedule.into_iter().map(scheduled).collect(),
         backfill: status.backfill.into_iter().map(backfill).collect(),
+        tenants: status.tenants.into_iter().map(tenant).collect(),
         error: status.error.as_ref().map(error_body),
     }
+}
+
+fn tenant(status: TenantStatus) -> api::TenantStatus {
+    let TenantStatus { tenant, applied, held, lag_seconds } = status;
+    api::TenantStatus { tenant, applied, held, lag_seconds }
 }
 
 fn table(status: TableStatus) -> api::TableStatus {
@@ -79,6 +85,7 @@ fn sink(status: SinkStatus) -> api::SinkStatus {
         retries: status.retries,
         queued: status.queued,
         holds_back: status.holds_back,
+        held_full: status.held_full,
     }
 }
 
@@ -132,6 +139,7 @@ pub fn stopped(
         drift: verified.map(|verified| verified.drift),
         schedule: schedule.into_iter().map(scheduled).collect(),
         backfill: Vec::new(),
+        tenants: Vec::new(),
         error: None,
     }
 }
@@ -165,6 +173,7 @@ fn recorded_sinks(record: &PipelineRecord) -> Vec<api::SinkStatus> {
             retries: 0,
             queued: 0,
             holds_back: false,
+            held_full: false,
         })
         .collect()
 }

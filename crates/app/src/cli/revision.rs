@@ -64,6 +64,10 @@ impl Revision {
         let mut add = |name: String, text: String| texts.entry(name).or_default().push_str(&text);
         add("source".to_owned(), format!("{:?}", spec.source));
         add("limits".to_owned(), format!("{:?}", (&spec.tenant, spec.max_dead_letters, spec.memory)));
+        if let Some(quota) = &spec.tenant_quota {
+            let said = (&quota.plain, &quota.tenants, quota.max_held, quota.metrics_tenants);
+            add("tenant_quota".to_owned(), format!("{said:?}"));
+        }
         if !spec.schedule.is_empty() || spec.keep_reports != KEEP_REPORTS {
             add("schedule".to_owned(), format!("{:?}", (scheduled(spec), spec.keep_reports)));
         }

@@ -114,6 +114,7 @@ fn details(text: &mut String, pipeline: &api::PipelineStatus, colour: bool) {
         let eta = b.eta_seconds.map_or_else(String::new, |s| format!(", {} left", seconds(s)));
         text.push_str(&format!("backfill {}: {} of {} rows{eta}\n", b.table, b.rows, b.estimate.max(b.rows)));
     }
+    tenants(text, pipeline);
     schedule(text, &pipeline.schedule);
     let mut errors: Vec<api::ErrorBody> = pipeline.error.clone().into_iter().collect();
     for sink in pipeline.sinks.iter().filter(|s| s.state != "ok") {
@@ -125,6 +126,21 @@ fn details(text: &mut String, pipeline: &api::PipelineStatus, colour: bool) {
     }
     for error in errors {
         out::finding(text, &shape::error_from_body(error), colour);
+    }
+}
+
+/// Those that have something held.
+fn tenants(text: &mut String, pipeline: &api::PipelineStatus) {
+    let mut rows = vec![["TENANT", "APPLIED", "HELD", "LAG"].map(str::to_owned)];
+    for t in pipeline.tenants.iter().filter(|t| t.held > 0) {
+        rows.push([t.tenant.clone(), t.applied.to_string(), t.held.to_string(), seconds(t.lag_seconds)]);
+    }
+    if rows.len() > 1 {
+        text.push_str(&columns(&rows));
+    }
+    for sink in pipeline.sinks.iter().filter(|sink| sink.held_full) {
+        let what = "as much is held of its tenants as may be, the source is read no further";
+        text.push_str(&format!("sink {}: {what}\n", sink.connection));
     }
 }
 

@@ -8,6 +8,7 @@ mod connections;
 mod lint;
 mod pipelines;
 mod places;
+mod quota;
 mod read;
 mod routes;
 mod schedule;

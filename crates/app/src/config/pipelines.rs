@@ -8,7 +8,7 @@ use super::connections::{Connections, role};
 use super::places::PipelinePlaces;
 use super::read::{At, Reader, Section};
 use super::yaml::{Content, Node};
-use super::{routes, schedule};
+use super::{quota, routes, schedule};
 
 /// Reads all pipelines; `used` collects the names of connections that something names.
 pub(crate) fn read(
@@ -57,6 +57,7 @@ fn one(
     };
     log(&mut section);
     let tenant = section.text("tenant").map(|at| at.value);
+    let tenant_quota = quota::read(&mut section, tenant.as_deref());
     let max_dead_letters = section.number("max_dead_letters", 0, u64::MAX);
     let memory = section.size("memory");
     let routes = match section.get("routes") {
@@ -73,6 +74,7 @@ fn one(
     let plain = PipelineSpec::new(name, source?, routes);
     let spec = PipelineSpec {
         tenant,
+        tenant_quota,
         max_dead_letters: max_dead_letters.unwrap_or(plain.max_dead_letters),
         memory: memory.unwrap_or(plain.memory),
         schedule: schedule.unwrap_or_default(),

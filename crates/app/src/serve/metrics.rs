@@ -1,5 +1,7 @@
 //! `/metrics`: one snapshot of every pipeline, written as Prometheus reads it. Names start with `syncline_`, units are
-//! base units, labels are bounded: pipelines, sinks, tables and rules of the file, never keys.
+//! base units, labels are bounded: pipelines, sinks, tables and rules of the file, some tenants, never keys.
+
+mod tenants;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -68,6 +70,7 @@ impl Collector for Snapshot {
         self.encode_balance(&mut out)?;
         self.encode_schedules(&mut out)?;
         self.encode_letters(&mut out)?;
+        self.encode_tenants(&mut out)?;
         self.encode_backfills(&mut out)?;
         self.encode_alerts(&mut out)
     }

@@ -20,7 +20,9 @@ use source::{Rates, ScriptedSource, Shared};
 use syncline_connectors::registry;
 use syncline_engine::error::Code;
 use syncline_engine::ledger::{DeadLetterFilter, Ledger, TableState};
-use syncline_engine::pipeline::{BackfillRequest, Phases, PipelineHandle, PipelineParts, spawn};
+use syncline_engine::pipeline::{
+    BackfillRequest, Phases, PipelineHandle, PipelineParts, TenantLimit, TenantQuota, spawn,
+};
 use syncline_engine::route::{PipelineSpec, RouteSpec, SourceSpec, TargetKind, TargetSpec};
 use syncline_engine::sink::Sink;
 
@@ -28,13 +30,20 @@ use syncline_engine::sink::Sink;
 const AT_ONCE: usize = 6;
 const SINKS: [&str; 2] = ["picky", "plain"];
 
-fn spec(backfill: bool) -> PipelineSpec {
+/// Of the column that names the tenant: many rows are over it, by little.
+fn quota() -> TenantQuota {
+    TenantQuota::new(TenantLimit { rows_per_second: 300, burst: 1, concurrency: 2 })
+}
+
+fn spec(backfill: bool, tenant: Option<&str>) -> PipelineSpec {
     let target = |connection: &&str| TargetSpec::new(connection, TargetKind::Document, "items");
     let source = SourceSpec { backfill, chunk_rows: 50, ..SourceSpec::new("script", &["main.*"]) };
     let route = RouteSpec::new("main.items", SINKS.iter().map(target).collect());
     PipelineSpec {
         max_dead_letters: 1_000_000,
         memory: 64 << 10,
+        tenant: tenant.map(str::to_owned),
+        tenant_quota: tenant.map(|_| quota()),
         ..PipelineSpec::new("model", source, vec![route])
     }
 }
@@ -56,22 +65,30 @@ struct World {
     dice: Dice,
     /// Without it every change comes by the stream, and the rows accepted are known to the row.
     backfill: bool,
+    /// The column whose values have a quota each: what a row's writes share, or what most of them change.
+    tenant: Option<&'static str>,
     /// The targets lose what they hold now and then, until the last life.
     forgetful: AtomicBool,
 }
 
 impl World {
     fn new(seed: u64, backfill: bool) -> World {
-        World::with(Rates { breaks: 60, bad: 40 }, seed, backfill)
+        World::with(Rates { breaks: 60, bad: 40, texts: 1 << 30 }, seed, backfill)
     }
 
-    fn with(rates: Rates, seed: u64, backfill: bool) -> World {
+    fn with(mut rates: Rates, seed: u64, backfill: bool) -> World {
         let dice = Dice::new(seed);
+        let tenant = [None, Some("id"), Some("text")][(seed % 3) as usize];
+        if tenant == Some("text") {
+            // Few, so that each is over its quota now and then.
+            rates.texts = 5;
+        }
         World {
             source: ScriptedSource::new(dice.clone(), backfill, rates),
             stores: SINKS.iter().map(|name| (name.to_string(), Store::default())).collect(),
             dice,
             backfill,
+            tenant,
             forgetful: AtomicBool::new(false),
         }
     }
@@ -93,7 +110,7 @@ impl World {
         let checkpoints = ledger.pipeline("model").await.unwrap().checkpoints;
         let furthest = checkpoints.values().map(|position| position.version).max().unwrap_or_default();
         let parts = PipelineParts {
-            spec: spec(self.backfill),
+            spec: spec(self.backfill, self.tenant),
             source: Arc::new(Shared { script: Arc::clone(&self.source), furthest }),
             sinks: sinks.collect(),
             ledger,
@@ -273,7 +290,7 @@ fn every_script_ends_equal_and_balanced() {
 #[test]
 fn bad_rows_of_a_stream_that_starts_over_again_and_again_keep_their_letters() {
     for seed in 3000..3006 {
-        let world = World::with(Rates { breaks: 4, bad: 3 }, seed, false);
+        let world = World::with(Rates { breaks: 4, bad: 3, texts: 1 << 30 }, seed, false);
         let data = tempfile::tempdir().unwrap();
         world.live(data.path());
         world.settle(data.path(), seed);

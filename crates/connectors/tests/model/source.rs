@@ -57,6 +57,8 @@ pub struct Rates {
     pub breaks: u64,
     /// Rows are bad.
     pub bad: u64,
+    /// How many texts there are.
+    pub texts: u64,
 }
 
 struct Token(u64);
@@ -102,7 +104,7 @@ impl ScriptedSource {
                 if self.dice.one_in(self.rates.bad) {
                     "bad".into()
                 } else {
-                    format!("v{}", self.dice.roll(1 << 30))
+                    format!("v{}", self.dice.roll(self.rates.texts))
                 }
             });
             if before.is_none() && after.is_none() {

@@ -189,6 +189,8 @@ codes! {
     CheckpointPosition = 2706, Command, "the position cannot be a checkpoint", "syncline checkpoint get FILE shows where the targets are; see the page of this code";
     CheckpointInUse = 2707, Command, "a running syncline writes the checkpoints", "stop it, then try again";
     CheckpointSkipped = 2708, Warning, "changes were skipped by moving a checkpoint", "syncline backfill FILE --table TABLE";
+    // 28xx: quotas of tenants
+    TenantSpill = 2801, HaltPipeline, "what waits for its tenant's quota cannot be kept on the disk", "free space in the folder named by `data:`; a target that has halted goes on after the next start";
 }
 
 impl Code {

@@ -15,6 +15,7 @@ use super::capture::{Accepted, Purpose, Request};
 use super::control::{Control, Wish};
 use super::phase::Phase;
 use super::progress::Progress;
+use super::quota::room_to_read;
 use super::sweep::{EMPTIED, sweep, tell_emptied};
 use super::verdict::{Verdict, verdict};
 use crate::error::{Code, Error, Result};
@@ -298,6 +299,7 @@ impl Backfill {
     /// Reads one chunk until capture has accepted it.
     async fn chunk(&self, table: TablePart, mut chunk: Chunk, sinks: Vec<usize>) -> Result<()> {
         let Ok(_worker) = self.workers.acquire().await else { return Ok(()) };
+        room_to_read(&self.shared, &self.control).await;
         let _reading = self.shared.phases.enter(Phase::Backfill);
         let sinks = Arc::new(sinks);
         loop {

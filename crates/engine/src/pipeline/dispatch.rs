@@ -156,6 +156,9 @@ impl Dispatcher {
         if done {
             self.shared.commit_wanted.notify_one();
         }
+        for feed in self.feeds.iter().flatten() {
+            feed.room().await;
+        }
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use super::backoff::Backoff;
 use super::phase::Phase;
 use super::port::{Item, Port};
 use super::queue::{Place, Queue, Room};
+use super::quota::Share;
 use super::settle::{End, Settlement, park};
 use super::ticket::Ticket;
 use super::verdict::{Verdict, verdict};
@@ -17,7 +18,7 @@ use crate::sink::{Delivery, Feeding, Outcome};
 use crate::version::Version;
 
 /// What an item holds while its delivery is in the sink's hands.
-type Held = (Arc<Ticket>, Option<Place>);
+type Held = (Arc<Ticket>, Option<Place>, Option<Share>);
 
 /// Runs until nothing more comes, or the sink halts.
 pub(crate) async fn run(port: Arc<Port>, queue: Arc<Queue>, lane: usize) {
@@ -140,12 +141,16 @@ async fn deliver(port: &Port, batch: Vec<Item>) -> Result<Vec<Item>, Error> {
         return refuse_or_retry(port, batch, error).await;
     }
     let (deliveries, held): (Vec<Delivery>, Vec<Held>) =
-        batch.into_iter().map(|item| (item.delivery, (item.ticket, item.place))).unzip();
+        batch.into_iter().map(|item| (item.delivery, (item.ticket, item.place, item.share))).unzip();
     let in_flight = port.shared.phases.enter(Phase::Bulk);
     let answer = port.sink.apply(&deliveries).await;
     drop(in_flight);
     let batch = deliveries.into_iter().zip(held);
-    let batch = batch.map(|(delivery, (ticket, place))| Item { delivery, ticket, place, refused: None });
+    let batch = batch.map(|(delivery, (ticket, place, share))| Item {
+        place,
+        share,
+        ..Item::new(delivery, ticket, None)
+    });
     match answer {
         Ok(outcomes) => settle(port, batch, outcomes).await,
         Err(error) => refuse_or_retry(port, batch.collect(), error).await,

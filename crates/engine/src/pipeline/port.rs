@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::RwLock;
 
 use super::Shared;
+use super::control::Control;
 use super::health::Health;
 use super::parked::ParkedLetters;
 use super::queue::{Place, Queue};
+use super::quota::{Gate, Share};
 use super::recall::Memory;
 use super::ticket::Ticket;
 use crate::error::{Error, Result};
@@ -25,9 +27,16 @@ pub(crate) struct Item {
     pub refused: Option<Error>,
     /// Keeps its address in its lane until it ends.
     pub place: Option<Place>,
+    /// Counts among what its tenant has on the way until it ends.
+    pub share: Option<Share>,
 }
 
 impl Item {
+    /// One that no lane has begun.
+    pub fn new(delivery: Delivery, ticket: Arc<Ticket>, refused: Option<Error>) -> Item {
+        Item { delivery, ticket, refused, place: None, share: None }
+    }
+
     /// Bytes it will take in a request, about.
     pub fn size(&self) -> usize {
         use crate::sink::Body;
@@ -51,6 +60,8 @@ pub(crate) struct Port {
     pub shared: Arc<Shared>,
     prepared: RwLock<HashSet<(u32, u64)>>,
     pub parked: ParkedLetters,
+    /// Holds what is over its tenant's quota, where there are quotas and the sink is fed by lanes.
+    pub gate: Option<Arc<Gate>>,
     /// How many rows are parked per (table, error code).
     causes: Mutex<HashMap<(String, String), u64>>,
 }
@@ -60,6 +71,7 @@ pub(crate) struct Feed {
     shared: Arc<Shared>,
     health: Arc<Health>,
     queue: Arc<Queue>,
+    gate: Option<Arc<Gate>>,
     gathered: Vec<Item>,
 }
 
@@ -67,27 +79,47 @@ impl Feed {
     /// Nothing is gathered yet.
     pub fn new(port: &Port, queue: Arc<Queue>) -> Feed {
         let (shared, health) = (Arc::clone(&port.shared), Arc::clone(&port.health));
-        Feed { shared, health, queue, gathered: Vec::new() }
+        Feed { shared, health, queue, gate: port.gate.clone(), gathered: Vec::new() }
     }
 
     /// Gathers a delivery.
     pub fn push(&mut self, ticket: &Arc<Ticket>, delivery: Delivery, refused: Option<Error>) {
         ticket.expect(1);
         self.shared.journals.note(&delivery, |schema| self.shared.routes.key_columns(schema));
-        self.gathered.push(Item { delivery, ticket: Arc::clone(ticket), refused, place: None });
+        self.gathered.push(Item::new(delivery, Arc::clone(ticket), refused));
     }
 
     /// Lets the lanes have what was gathered.
     pub fn hand_out(&mut self) {
-        if !self.gathered.is_empty() {
-            self.health.queued.fetch_add(self.gathered.len() as u64, Ordering::Relaxed);
-            self.queue.push(&mut self.gathered);
+        if self.gathered.is_empty() {
+            return;
+        }
+        if let Some(gate) = &self.gate {
+            let passed = gate.admit(&mut self.gathered, &self.queue);
+            self.health.queued.fetch_add(passed, Ordering::Relaxed);
+            return;
+        }
+        self.health.queued.fetch_add(self.gathered.len() as u64, Ordering::Relaxed);
+        self.queue.push(&mut self.gathered);
+    }
+
+    /// Waits while more is held of tenants than may be, unless the pipeline stops.
+    pub async fn room(&self) {
+        let Some(gate) = self.gate.as_ref().filter(|gate| gate.full()) else { return };
+        let mut control = Control::new(&self.shared.wish);
+        tokio::select! {
+            () = gate.room() => {}
+            () = control.stopping() => {}
         }
     }
 }
 
 impl Drop for Feed {
     fn drop(&mut self) {
+        // A stop does not wait for quotas: what is held is read again.
+        if let Some(gate) = &self.gate {
+            gate.close();
+        }
         self.queue.close();
     }
 }
@@ -106,6 +138,7 @@ impl Port {
             sink: Some(name.to_owned()),
             ..Default::default()
         };
+        let gate = gate(&shared, index, &*sink);
         let port = Port {
             index,
             name: name.to_owned(),
@@ -115,6 +148,7 @@ impl Port {
             shared,
             prepared: RwLock::default(),
             parked: ParkedLetters::default(),
+            gate,
             causes: Mutex::default(),
         };
         loop {
@@ -167,4 +201,15 @@ impl Port {
         *count += 1;
         *count
     }
+}
+
+/// A sink that takes everything in the order of capture has no gate: there, nobody can be let past anybody.
+fn gate(shared: &Shared, index: usize, sink: &dyn Sink) -> Option<Arc<Gate>> {
+    let (Some(quota), Some(column), Some(census)) =
+        (&shared.spec.tenant_quota, &shared.spec.tenant, &shared.tenants)
+    else {
+        return None;
+    };
+    let name = format!("{}-{index}", shared.spec.name);
+    matches!(sink.feeding(), Feeding::Lanes { .. }).then(|| Gate::new(quota, column, census, &name))
 }

@@ -26,7 +26,7 @@ fn item(id: &str, number: u64) -> Item {
         counted: Counted::No,
         coerced: 0,
     };
-    Item { delivery, ticket: Ticket::new(Unit::Redrive(0)), refused: None, place: None }
+    Item::new(delivery, Ticket::new(Unit::Redrive(0)), None)
 }
 
 fn push(queue: &Queue, ids: &[&str]) {

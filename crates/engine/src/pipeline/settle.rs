@@ -46,7 +46,10 @@ impl<'a> Settlement<'a> {
 
     /// Notes one end.
     pub fn end(&mut self, item: Item, end: End) {
-        let Item { delivery, ticket, .. } = item;
+        let Item { delivery, ticket, share, .. } = item;
+        if let (Some(share), End::Applied, Counted::Delivery) = (&share, end, &delivery.counted) {
+            share.applied();
+        }
         if self.ticket.as_ref().is_none_or(|t| !Arc::ptr_eq(t, &ticket)) {
             self.flush();
             self.ticket = Some(ticket);

@@ -12,6 +12,7 @@ use super::memory::Memory;
 use super::phase::Phases;
 use super::port::Port;
 use super::progress::Backfills;
+use super::quota::Census;
 use super::tables::Tables;
 use super::tracker::Tracker;
 use crate::change::CaptureBatch;
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub repairs_confirmed: AtomicU64,
     /// Documents that were still wrong after that, or that nobody looked at again.
     pub repairs_unconfirmed: AtomicU64,
+    /// What is known of tenants, where they have quotas.
+    pub tenants: Option<Arc<Census>>,
     /// The work that starts at set times.
     pub timetable: Timetable,
     /// Index 0 is the router: it has no port.
@@ -118,6 +121,7 @@ impl Shared {
             planning: tokio::sync::Mutex::default(),
             epoch: parts.record.epoch,
             written_before: parts.written_before,
+            tenants: parts.spec.tenant_quota.as_ref().map(|quota| Arc::new(Census::new(quota))),
             timetable: Timetable::new(&parts.spec.schedule),
             spec: parts.spec,
             source: parts.source,

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use super::Shared;
 use super::control::Wish;
 use super::port::Port;
+use super::quota;
 use super::status::{PipelineState, PipelineStatus, SinkState, SinkStatus, TableStatus};
 use crate::clock::now_millis;
 use crate::ledger::{Counts, ROUTER, TableState};
@@ -30,6 +31,7 @@ pub(crate) fn take(shared: &Shared) -> PipelineStatus {
         name_the_slowest(&mut sinks);
     }
     let dead: i64 = tables.values().map(|t| t.counts.dead).sum();
+    let (tenants, tenant_series) = quota::look(shared);
     PipelineStatus {
         name: shared.spec.name.clone(),
         state: state(shared, &sinks, &tables),
@@ -46,6 +48,8 @@ pub(crate) fn take(shared: &Shared) -> PipelineStatus {
         limits_reached: shared.limits_reached.load(Ordering::Relaxed),
         repairs_confirmed: shared.repairs_confirmed.load(Ordering::Relaxed),
         repairs_unconfirmed: shared.repairs_unconfirmed.load(Ordering::Relaxed),
+        tenants,
+        tenant_series,
         error: shared.halted().or_else(|| shared.source_trouble()),
     }
 }
@@ -73,6 +77,7 @@ fn sink(port: &Port, checkpoints: &[(String, Option<String>)]) -> SinkStatus {
         retries: port.health.retries.load(Ordering::Relaxed),
         queued: queued(port),
         holds_back: false,
+        held_full: port.gate.as_ref().is_some_and(|gate| gate.full()),
     }
 }
 

@@ -60,6 +60,10 @@ pub struct PipelineStatus {
     pub repairs_confirmed: u64,
     /// Documents that it tried to put right, and that were still wrong or were not looked at again.
     pub repairs_unconfirmed: u64,
+    /// Tenants with something held, then the busiest, where they have quotas; not all of them.
+    pub tenants: Vec<TenantStatus>,
+    /// The same for metrics: a bounded number of series that stay.
+    pub tenant_series: Vec<TenantSeries>,
     /// What keeps the pipeline from running.
     pub error: Option<Error>,
 }
@@ -91,6 +95,31 @@ pub struct SinkStatus {
     pub queued: u64,
     /// It is the reason why the source is read more slowly.
     pub holds_back: bool,
+    /// So much is held of tenants for it that the source is read no further.
+    pub held_full: bool,
+}
+
+/// One tenant, summed over the sinks, since the pipeline was started.
+#[derive(Clone, Debug)]
+pub struct TenantStatus {
+    pub tenant: String,
+    /// Rows that targets hold.
+    pub applied: u64,
+    /// Rows that wait for its quota.
+    pub held: u64,
+    /// Age of the commit of the oldest of them, about; 0 without any.
+    pub lag_seconds: f64,
+}
+
+/// One series of the metrics. Those without one of their own are summed under `other`.
+#[derive(Clone, Debug, Default)]
+pub struct TenantSeries {
+    /// Its label.
+    pub tenant: String,
+    /// As in [`TenantStatus`].
+    pub applied: u64,
+    pub held: u64,
+    pub lag_seconds: f64,
 }
 
 /// A sink's state.

@@ -22,7 +22,7 @@ use super::recall::{self, Memory};
 use super::seat::{Run, Seat};
 use super::shared::{Shared, SharedParts};
 use super::verdict::{Verdict, verdict};
-use super::{changed, committer, lane};
+use super::{changed, committer, lane, quota};
 use crate::error::Result;
 use crate::ledger::{ROUTER, TableState};
 use crate::mark::Marks;
@@ -161,6 +161,9 @@ fn start_lanes(ports: &[Arc<Port>], tasks: &mut JoinSet<()>) -> Vec<Option<Feed>
         let queue = Queue::new(count);
         for lane in 0..count {
             tasks.spawn(lane::run(Arc::clone(port), Arc::clone(&queue), lane));
+        }
+        if let Some(gate) = &port.gate {
+            tasks.spawn(quota::release(Arc::clone(gate), Arc::clone(port), Arc::clone(&queue)));
         }
         all.push(Some(Feed::new(port, queue)));
     }

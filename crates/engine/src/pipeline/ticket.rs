@@ -97,6 +97,26 @@ impl Ticket {
         self.state().void = true;
     }
 
+    /// One finished ticket for two neighbours that are; `None` if one of them is not, or is a piece of a transaction that may
+    /// begin again.
+    pub fn join(self: &Arc<Ticket>, next: &Arc<Ticket>) -> Option<Arc<Ticket>> {
+        let (Unit::Stream { start, .. }, Unit::Stream { resume, .. }) = (&self.unit, &next.unit) else {
+            return None;
+        };
+        if !self.is_done() || !next.is_done() || self.is_piece() || next.is_piece() {
+            return None;
+        }
+        let unit = Unit::Stream { start: start.clone(), resume: resume.clone() };
+        let mut all = State { closed: true, ..State::default() };
+        for ticket in [self, next] {
+            let finished = ticket.take();
+            finished.counts.iter().for_each(|(table, counts)| add(&mut all.counts, table, counts));
+            all.settled.extend(finished.settled);
+            all.parked.extend(finished.parked);
+        }
+        Some(Arc::new(Ticket { unit, state: Mutex::new(all) }))
+    }
+
     /// Takes what a finished ticket leaves.
     pub fn take(&self) -> Finished {
         let mut state = self.state();

@@ -9,6 +9,9 @@ use crate::ledger::{ChunkKey, Counts, PipelineRecord};
 use crate::position::{Position, StoredPosition};
 use crate::version::Version;
 
+/// So many stream tickets may wait for one before them as they are.
+const MANY: usize = 1024;
+
 /// See above.
 pub(super) struct SinkTrack {
     pub(super) name: String,
@@ -17,6 +20,8 @@ pub(super) struct SinkTrack {
     pub(super) committed: Option<StoredPosition>,
     /// Stream tickets in capture order.
     pub(super) stream: VecDeque<Arc<Ticket>>,
+    /// Their number at which those that are finished are joined.
+    pub(super) many: usize,
     /// Counts of the finished pieces of a transaction whose end has not come yet.
     pub(super) open: Vec<(Arc<str>, Counts)>,
     pub(super) open_letters: Letters,
@@ -74,6 +79,7 @@ impl SinkTrack {
             skip_below: committed.as_ref().map_or(Version::ZERO, |p| p.version),
             committed,
             stream: VecDeque::new(),
+            many: MANY,
             open: Vec::new(),
             open_letters: Letters::default(),
             chunks: BTreeMap::new(),
@@ -113,6 +119,27 @@ impl SinkTrack {
         }
         self.advance_chunks();
         self.advance_redrives();
+    }
+
+    /// Takes the ticket of the next batch. One that stays open for long, as what a quota holds does, has many finished ones
+    /// behind it: neighbours are joined, so that their number follows from what is open.
+    pub(super) fn push(&mut self, ticket: &Arc<Ticket>) {
+        self.stream.push_back(Arc::clone(ticket));
+        if self.stream.len() < self.many {
+            return;
+        }
+        let mut joined: VecDeque<Arc<Ticket>> = VecDeque::new();
+        for ticket in self.stream.drain(..) {
+            match joined.back().and_then(|last| last.join(&ticket)) {
+                Some(both) => {
+                    joined.pop_back();
+                    joined.push_back(both);
+                }
+                None => joined.push_back(ticket),
+            }
+        }
+        self.stream = joined;
+        self.many = MANY.max(2 * self.stream.len());
     }
 
     fn advance_chunks(&mut self) {

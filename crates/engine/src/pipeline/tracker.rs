@@ -63,12 +63,17 @@ impl Tracker {
             return;
         }
         match &ticket.unit {
-            Unit::Stream { .. } => track.stream.push_back(Arc::clone(ticket)),
+            Unit::Stream { .. } => track.push(ticket),
             Unit::Chunk(key) => {
                 track.chunks.entry(key.clone()).or_default().tickets.push(Arc::clone(ticket));
             }
             Unit::Redrive(_) | Unit::Repair => track.redrives.push(Arc::clone(ticket)),
         }
+    }
+
+    #[cfg(test)]
+    pub fn tickets(&self, sink: usize) -> usize {
+        self.lock()[sink].stream.len()
     }
 
     /// The rows of a chunk are on their way to the dispatcher: from now on the chunk is unfinished at these sinks.

@@ -201,3 +201,27 @@ fn a_letter_ends_as_applied_only_if_the_target_took_it() {
     assert_eq!(end(false, false), (vec![], vec![7]), "the target holds something newer");
     assert_eq!(end(false, true), (vec![], vec![]), "it stays");
 }
+
+#[test]
+fn what_waits_behind_one_open_ticket_is_joined_and_counts_as_before() {
+    let tracker = tracker();
+    let open = stream(&tracker, 0, 1);
+    for n in 1..10_000 {
+        apply(&stream(&tracker, n, n + 1));
+    }
+    let second = stream(&tracker, 10_000, 10_001);
+    let piece = stream(&tracker, 10_001, 10_001);
+    apply(&piece);
+    for n in 10_001..20_000 {
+        apply(&stream(&tracker, n, n + 1));
+    }
+    assert!(tracker.take_commit().is_none(), "the first is unfinished");
+    assert!(tracker.tickets(0) < 3000, "{} tickets", tracker.tickets(0));
+    apply(&open);
+    let commit = tracker.take_commit().expect("the first part is finished");
+    assert_eq!((checkpoint(&commit), commit.counts[0].1.applied), (Some("10000"), 10_000));
+    tracker.restart_open_transaction();
+    apply(&second);
+    let commit = tracker.take_commit().expect("all is finished");
+    assert_eq!((checkpoint(&commit), commit.counts[0].1.applied), (Some("20000"), 10_001));
+}

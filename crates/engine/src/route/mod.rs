@@ -38,7 +38,7 @@ mod convergence_tests;
 #[cfg(test)]
 mod deliver_tests;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 
 use std::sync::Arc;
 

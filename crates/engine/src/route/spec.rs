@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::pipeline::TenantQuota;
 use crate::tasks::TaskSpec;
 
 /// How long records of comparisons stay unless the file says otherwise.
@@ -18,6 +19,8 @@ pub struct PipelineSpec {
     pub source: SourceSpec,
     /// Column that names the tenant.
     pub tenant: Option<String>,
+    /// What each tenant may have of each sink; `None`: as much as it wants.
+    pub tenant_quota: Option<TenantQuota>,
     /// In file order: the first that matches a table takes it.
     pub routes: Vec<RouteSpec>,
     /// How many rows of one cause may be parked before their table halts.
@@ -37,6 +40,7 @@ impl PipelineSpec {
             name: name.to_owned(),
             source,
             tenant: None,
+            tenant_quota: None,
             routes,
             max_dead_letters: 1000,
             memory: 32 << 20,
