@@ -16,6 +16,7 @@ mod reading;
 #[path = "../receiver/mod.rs"]
 mod receiver;
 mod resync;
+mod resync_part;
 mod run;
 mod schedule;
 mod stage;

@@ -112,6 +112,25 @@ fn what_was_changed_behind_its_back_is_named_and_put_right() {
 }
 
 #[test]
+fn a_foreign_tombstone_above_the_source_is_taken_away() {
+    let stage = Stage::new(FILE);
+    let running = stage.streaming();
+    stage.run(&["verify", "shop.yaml"]).ends(0);
+    let highest = "version = 9223372036854775807";
+    change(&stage, "search.db", &format!("UPDATE documents SET document = NULL, {highest} WHERE id = '1';"));
+    change(&stage, "cache.db", &format!("UPDATE cache SET value = NULL, {highest} WHERE key = 'thing:2';"));
+    let done = stage.run(&["repair", "shop.yaml", "--yes", "--json"]).ends(0).json();
+    assert_eq!((&done["drift"], &done["repaired"]), (&json!(2), &json!(2)));
+    stage.run(&["verify", "shop.yaml"]).ends(0);
+    // What follows is of the source's versions again.
+    stage.sql("UPDATE things SET name = 'uno' WHERE id = 1;");
+    stage.wait("changed", || {
+        stage.run(&["get", "shop.yaml", "main.things", "1", "--target", "shelf"]).stdout.contains("uno")
+    });
+    running.signal("TERM").ends(0);
+}
+
+#[test]
 fn without_a_process_the_pipelines_run_until_it_is_done() {
     let stage = Stage::new(FILE);
     stage.sql("INSERT INTO things VALUES (4, 'hidden');");

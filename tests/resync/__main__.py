@@ -1,5 +1,6 @@
 """A resync of a table under load, on a real search server: searches through the alias go on all the time and never miss a
-row that was there before, and the process is killed at every boundary of a task's states.
+row that was there before, and the process is killed at every boundary of a task's states. Then the same for going back to the index
+that a resync has kept, for parts of a table, and for a table that is stale.
 
     tests/services/services.sh python -m resync [--rows N]
 
@@ -34,6 +35,9 @@ pipelines:
         to: [{{ connection: search, index: {index} }}]
 """
 
+# What makes the documents of all rows in another way.
+CHANGED = FILE.replace("        to:", '        transform: [{{ field: made, value: "anew" }}]\n        to:')
+
 
 class Failed(Exception):
     pass
@@ -59,11 +63,15 @@ class Stage:
         login = f"{parts.username}:{parts.password}@" if parts.username else ""
         scheme = "elasticsearch" if os.environ.get("SYNCLINE_TEST_ELASTICSEARCH") == server else "opensearch"
         search = f"{scheme}://{login}{parts.hostname}:{parts.port}"
-        (self.folder / "shop.yaml").write_text(FILE.format(search=search, index=self.index))
+        self.search = search
+        self.write(FILE)
         self.process, self.round = None, 0
         with self.shop() as shop:
             shop.executescript("PRAGMA journal_mode = WAL; CREATE TABLE cases (id INTEGER PRIMARY KEY, name TEXT, n INTEGER)")
             shop.executemany("INSERT INTO cases VALUES (?, ?, 0)", ((i, f"case {i}") for i in range(rows)))
+
+    def write(self, file):
+        (self.folder / "shop.yaml").write_text(file.format(search=self.search, index=self.index))
 
     def shop(self):
         return sqlite3.connect(self.folder / "shop.db", timeout=60)
@@ -120,7 +128,10 @@ class Stage:
         return sorted(self.ask("GET", f"/{self.index}-*"))
 
     def begin(self, *more):
-        arguments = [self.binary, "resync", "shop.yaml", "--table", "main.cases", *more]
+        return self.ask_for("resync", "shop.yaml", "--table", "main.cases", *more)
+
+    def ask_for(self, *arguments):
+        arguments = [self.binary, *arguments]
         return subprocess.Popen(arguments, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def clean_up(self):
@@ -183,10 +194,13 @@ def require_clean(stage):
         raise Failed(f"balance or sinks: {table} {sinks}")
 
 
-def killed_at(stage, boundary):
-    """One resync, killed when the ledger tells the boundary's state; whether it was hit, and what was live then."""
+def killed_at(stage, boundary, back=False):
+    """One resync, killed when the ledger tells the boundary's state; whether it was hit, and what was live then. `back`: it goes
+    back to the index that another one has kept."""
+    if back:
+        stage.call("resync", "shop.yaml", "--table", "main.cases")
     before = len(stage.tasks())
-    asking = stage.begin()
+    asking = stage.ask_for("resync", "rollback", "shop.yaml", str(stage.tasks()[-1]["id"])) if back else stage.begin()
     hit = None
     while hit is None:
         task = (stage.tasks()[before:] or [{}])[0]
@@ -216,6 +230,84 @@ def killed_at(stage, boundary):
     return hit, at
 
 
+def rolled_back(stage):
+    """Going back, undisturbed, cancelled, and killed at each boundary."""
+    first = stage.live()
+    stage.call("resync", "shop.yaml", "--table", "main.cases")
+    resync, second = stage.tasks()[-1]["id"], stage.live()
+    time.sleep(1)
+    stage.call("resync", "rollback", "shop.yaml", str(resync))
+    task = stage.tasks()[-1]
+    if stage.live() != first or task["rolls_back"] != resync or task["form"]["index"]["live"] != second[0]:
+        raise Failed(f"rolled back to {stage.live()}, not {first}: {task}")
+    stage.call("resync", "forget", "shop.yaml", str(resync), codes=(1,))
+    print(f"rolled back from {second} to {stage.live()}", flush=True)
+
+    # Forward again, the same way; and once in vain.
+    stage.call("pause", "shop.yaml")
+    asking = stage.ask_for("resync", "rollback", "shop.yaml", str(task["id"]))
+    until("running", lambda: stage.tasks()[-1]["state"] == "running")
+    stage.call("resync", "forget", "shop.yaml", str(task["id"]), codes=(1,))
+    stage.call("resync", "cancel", "shop.yaml", str(stage.tasks()[-1]["id"]))
+    stage.call("resume", "shop.yaml")
+    asking.wait(timeout=60)
+    until("cleaned", lambda: not stage.tasks()[-1]["leftover"])
+    names = stage.ask("GET", f"/{second[0]}/_alias")[second[0]]["aliases"]
+    if stage.tasks()[-1]["state"] != "cancelled" or stage.live() != first or names:
+        raise Failed(f"cancelled: {stage.tasks()[-1]} {stage.live()} {names}")
+    stage.call("resync", "rollback", "shop.yaml", str(task["id"]))
+    if stage.live() != second or stage.indices() != sorted(first + second):
+        raise Failed(f"forward again to {stage.live()} of {stage.indices()}")
+    stage.call("resync", "forget", "shop.yaml", str(stage.tasks()[-1]["id"]))
+    print(f"and forward again to {stage.live()}", flush=True)
+
+    for boundary in ["pending", "running", "verifying", "swapping", "moved", "completed"]:
+        for _ in range(3):
+            hit, at = killed_at(stage, boundary, back=True)
+            print(f"back, killed at {boundary}: {'hit' if hit else 'missed'} ({at}), now {stage.live()}", flush=True)
+            if hit:
+                break
+
+
+def part(stage):
+    """Rows of a range made anew in the live index: a document that is gone, one that differs, and one without a row."""
+    live, gone = stage.live(), 10**9
+    stage.ask("DELETE", f"/{stage.index}/_doc/7?refresh=true")
+    stage.ask("PUT", f"/{stage.index}/_doc/7?version=2&version_type=external&refresh=true", {"id": 7, "name": "not this"})
+    stage.ask("PUT", f"/{stage.index}/_doc/{gone}?version=3&version_type=external&refresh=true", {"id": gone})
+    stage.call("resync", "shop.yaml", "--table", "main.cases", "--from", "5", "--to", "9")
+    if stage.ask("GET", f"/{stage.index}/_doc/7")["_source"]["name"] != "case 7" or stage.live() != live:
+        raise Failed(f"a part: {stage.tasks()[-1]}")
+    stage.ask("GET", f"/{stage.index}/_doc/{gone}")
+    stage.call("resync", "shop.yaml", "--table", "main.cases", "--from", str(gone))
+    try:
+        found = stage.ask("GET", f"/{stage.index}/_doc/{gone}")
+        raise Failed(f"a part has left {found}")
+    except urllib.error.HTTPError as error:
+        if error.code != 404:
+            raise
+    print("a part: made anew in place", flush=True)
+
+
+def table_state(stage):
+    return json.loads(stage.call("status", "shop.yaml", "--json"))["pipelines"][0]["tables"][0]["state"]
+
+
+def stale(stage):
+    """A route that has changed: its table is stale until the one target that it has was made anew."""
+    stage.stop()
+    stage.write(CHANGED)
+    stage.start()
+    until("streaming", lambda: stage.state() == "streaming")
+    until("stale", lambda: table_state(stage) == "stale", patience=20)
+    stage.call("resync", "shop.yaml", "--table", "main.cases")
+    if table_state(stage) != "ok":
+        raise Failed(f"the table is {table_state(stage)} after the resync")
+    if stage.ask("GET", f"/{stage.index}/_doc/7")["_source"].get("made") != "anew":
+        raise Failed("the documents are as the old route made them")
+    print("stale: ok after the resync", flush=True)
+
+
 def run(stage):
     stage.start()
     until("streaming", lambda: stage.state() == "streaming")
@@ -233,6 +325,7 @@ def run(stage):
                 print(f"killed at {boundary}: {'hit' if hit else 'missed'} ({at}), now {stage.live()}", flush=True)
                 if hit:
                     break
+        rolled_back(stage)
         before = stage.live()
         stage.call("pause", "shop.yaml")
         asking = stage.begin()
@@ -244,8 +337,11 @@ def run(stage):
         if stage.tasks()[-1]["state"] != "cancelled" or stage.live() != before or stage.indices() != before:
             raise Failed(f"cancelled: {stage.tasks()[-1]} {stage.indices()}")
         print("cancelled: the live index is as it was", flush=True)
+        part(stage)
     finally:
         load.end()
+    require_clean(stage)
+    stale(stage)
     require_clean(stage)
     stage.stop()
     print(f"clean after {load.writes} writes and {load.searches} searches")

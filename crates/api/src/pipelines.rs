@@ -40,6 +40,27 @@ pub struct ResyncRequest {
     /// The connection; needed where the table has several targets that hold documents.
     #[serde(default)]
     pub target: Option<String>,
+    /// Only these rows, in place; all of them if absent.
+    #[serde(default)]
+    pub part: Option<ResyncPart>,
+}
+
+/// Some rows of a table: those of a tenant, those of a range of keys, or those for which a condition is true.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResyncPart {
+    /// By the pipeline's `tenant:` column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// The lowest key, as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The highest key, as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// As a filter's `when:`.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
 }
 
 /// A resync.
@@ -61,6 +82,12 @@ pub struct ResyncTask {
     /// The index that the alias stood for before, as long as it is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
+    /// The resync that it undoes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolls_back: Option<u64>,
+    /// The rows whose documents are made anew, if not all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<ResyncPart>,
     pub asked_by: String,
     pub started_at: String,
     #[serde(default)]

@@ -201,6 +201,10 @@ pub trait Generations: Send + Sync {
     async fn swap(&self, alias: &str, to: &str) -> Result<()>;
     /// Deletes an index, unless the alias stands for it; one that is gone is deleted.
     async fn delete(&self, alias: &str, index: &str) -> Result<()>;
+    /// An index that no alias stands for gets a name by which it is written to. One that is gone is an error.
+    async fn name(&self, index: &str, name: &str) -> Result<()>;
+    /// Takes that name away again; it may be gone.
+    async fn unname(&self, index: &str, name: &str) -> Result<()>;
 }
 
 /// Of a connection whose targets are names that can stand for another index; `None` for all others.

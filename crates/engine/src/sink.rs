@@ -198,6 +198,10 @@ pub trait Sink: Send + Sync {
     /// what was taken away, in their order. Leaves nothing behind that refuses.
     async fn displace(&self, plan: &TargetPlan, held: &[Held]) -> Result<Vec<bool>>;
 
+    /// The versions of what refuses older writes at these addresses though it is no document, in their order; `None` where
+    /// nothing is known to. [`Sink::displace`] takes it away by its version.
+    async fn tombstones(&self, plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Version>>>;
+
     /// What is at these addresses, in their order, with documents: as of now, including what was acknowledged right before.
     /// `None` where nothing is.
     async fn read(&self, plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Held>>>;

@@ -128,6 +128,10 @@ pub trait TableReader: Send + Sync {
     /// How far the table reaches; `None` if it is empty.
     async fn extent(&self, schema: &TableSchema, key: &[usize]) -> Result<Option<Extent>>;
 
+    /// A bound with these values of the key, for a range that a person names; no row need have them. Fails with
+    /// [`crate::error::Code::ResyncPart`] for values that the source cannot write down as a bound.
+    async fn bound(&self, schema: &TableSchema, key: &[usize], values: &[OwnedValue]) -> Result<Bound>;
+
     /// The upper bound (inclusive) of the next chunk of about `rows` rows above `after`, at most `last`;
     /// `None` when nothing is left between `after` and `last`.
     async fn next_bound(

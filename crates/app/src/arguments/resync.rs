@@ -27,6 +27,18 @@ pub struct ResyncBegin {
     /// Which target (connection name); needed where the table has several that hold documents.
     #[arg(long, value_name = "CONNECTION")]
     pub target: Option<String>,
+    /// Only the rows of this tenant (the pipeline's `tenant:` column), in place.
+    #[arg(long, value_name = "TENANT", conflicts_with_all = ["from", "to", "condition"])]
+    pub tenant: Option<String>,
+    /// Only rows from this key on, in place.
+    #[arg(long, value_name = "KEY", conflicts_with = "condition")]
+    pub from: Option<String>,
+    /// Only rows up to this key, in place.
+    #[arg(long, value_name = "KEY", conflicts_with = "condition")]
+    pub to: Option<String>,
+    /// Only rows for which this is true (as a filter's `when:`), in place.
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub condition: Option<String>,
     /// One JSON object, once it has ended.
     #[arg(long)]
     pub json: bool,
@@ -46,6 +58,8 @@ pub enum ResyncCommand {
     Cancel(ResyncOne),
     /// Deletes the index that a resync has kept.
     Forget(ResyncOne),
+    /// Makes the index live again that a resync has kept, once it holds what it has missed.
+    Rollback(ResyncOne),
 }
 
 #[derive(Debug, Args)]

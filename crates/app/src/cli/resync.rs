@@ -8,7 +8,6 @@ use syncline_api as api;
 use syncline_connectors::registry;
 use syncline_engine::error::{Code, Error};
 use syncline_engine::pipeline::{Ended, PipelineHandle};
-use syncline_engine::route::PipelineSpec;
 
 use super::alone::LOCAL;
 use super::{names, preflight, revision};
@@ -29,6 +28,7 @@ pub async fn resync(args: ResyncArgs) -> Result<Exit, Failure> {
         (Some(ResyncCommand::List { file, json }), _) => list(names::load(&file)?, json).await,
         (Some(ResyncCommand::Cancel(one)), _) => change(one, "cancel").await,
         (Some(ResyncCommand::Forget(one)), _) => change(one, "forget").await,
+        (Some(ResyncCommand::Rollback(one)), _) => rollback(one).await,
         (None, Some(begin)) => start(begin).await,
         (None, None) => Err(Error::new(Code::Unknown, "no FILE was named").into()),
     }
@@ -46,13 +46,67 @@ async fn start(args: ResyncBegin) -> Result<Exit, Failure> {
         let error = Error::new(Code::Unknown, format!("several pipelines capture {}", args.table));
         return Err(error.fix(format!("name one with --pipeline: {}", names.join(", "))).into());
     };
-    let process = Process::find(&config.data).await?;
-    let ended = match process {
-        Some(process) => through(&process, spec, &args).await?,
-        None => here(config, spec, &args).await?,
+    let wish = Wish::Begin { pipeline: spec.name.clone(), asked: request(&args) };
+    wait(config, &wish, args.json).await
+}
+
+async fn rollback(args: ResyncOne) -> Result<Exit, Failure> {
+    wait(names::load(&args.file)?, &Wish::Rollback(args.id), args.json).await
+}
+
+/// What is to be made anew.
+enum Wish {
+    Begin { pipeline: String, asked: api::ResyncRequest },
+    Rollback(u64),
+}
+
+impl Wish {
+    /// Asks a process for it.
+    async fn ask(&self, process: &Process) -> Result<api::ResyncTask, Failure> {
+        Ok(match self {
+            Wish::Begin { pipeline, asked } => {
+                process.post(&format!("/v1/pipelines/{pipeline}/resync"), asked).await?
+            }
+            Wish::Rollback(id) => process.post(&format!("/tasks/{id}/rollback"), &()).await?,
+        })
+    }
+
+    /// Begins it here.
+    async fn begin(&self, resyncs: &Resyncs) -> Result<Task, Error> {
+        match self {
+            Wish::Begin { pipeline, asked } => resyncs.begin(pipeline, asked, LOCAL).await,
+            Wish::Rollback(id) => resyncs.rollback(*id, LOCAL).await,
+        }
+    }
+
+    /// Whose it is.
+    async fn pipeline(&self, resyncs: &Resyncs) -> Result<String, Error> {
+        match self {
+            Wish::Begin { pipeline, .. } => Ok(pipeline.clone()),
+            Wish::Rollback(id) => Ok(resyncs.find(*id).await?.pipeline),
+        }
+    }
+}
+
+fn request(args: &ResyncBegin) -> api::ResyncRequest {
+    let ResyncBegin { tenant, from, to, condition, .. } = args;
+    let part = api::ResyncPart {
+        tenant: tenant.clone(),
+        from: from.clone(),
+        to: to.clone(),
+        condition: condition.clone(),
+    };
+    let some = part != api::ResyncPart::default();
+    api::ResyncRequest { table: args.table.clone(), target: args.target.clone(), part: some.then_some(part) }
+}
+
+async fn wait(config: Config, wish: &Wish, json: bool) -> Result<Exit, Failure> {
+    let ended = match Process::find(&config.data).await? {
+        Some(process) => through(&process, wish).await?,
+        None => here(config, wish).await?,
     };
     match ended {
-        Ok(task) => told(&task, args.json),
+        Ok(task) => told(&task, json),
         Err(exit) => Ok(exit),
     }
 }
@@ -68,15 +122,9 @@ fn told(task: &api::ResyncTask, json: bool) -> Result<Exit, Failure> {
 }
 
 /// Asks the process and waits, telling every new state.
-async fn through(
-    process: &Process,
-    spec: &PipelineSpec,
-    args: &ResyncBegin,
-) -> Result<Result<api::ResyncTask, Exit>, Failure> {
+async fn through(process: &Process, wish: &Wish) -> Result<Result<api::ResyncTask, Exit>, Failure> {
     let mut signals = Signals::listen()?;
-    let asked = api::ResyncRequest { table: args.table.clone(), target: args.target.clone() };
-    let path = format!("/v1/pipelines/{}/resync", spec.name);
-    let mut task: api::ResyncTask = process.post(&path, &asked).await?;
+    let mut task = wish.ask(process).await?;
     let mut state = String::new();
     while task.ended_at.is_none() {
         state = tell(&task, state);
@@ -90,23 +138,21 @@ async fn through(
 }
 
 /// Runs the pipeline here until the task has ended.
-async fn here(
-    config: Config,
-    spec: &PipelineSpec,
-    args: &ResyncBegin,
-) -> Result<Result<api::ResyncTask, Exit>, Failure> {
+async fn here(config: Config, wish: &Wish) -> Result<Result<api::ResyncTask, Exit>, Failure> {
     out::note("no syncline runs for this file: the resync runs here");
     let mut signals = Signals::listen()?;
     let resyncs = open(config)?;
     let config = &resyncs.config;
-    let specs = resyncs.specs(std::slice::from_ref(spec)).await?;
+    let pipeline = wish.pipeline(&resyncs).await?;
+    let chosen = names::pipelines(config, &[pipeline])?;
+    let specs = resyncs.specs(&chosen).await?;
     let parts = assemble::parts(config, &specs, &resyncs.ledger, &resyncs.phases)?;
     preflight::preflight(config, &parts).await?;
-    revision::note(config, std::slice::from_ref(spec), &*resyncs.ledger, LOCAL).await?;
+    revision::note(config, &chosen, &*resyncs.ledger, LOCAL).await?;
     let handles = assemble::start(parts).await?;
     let work = async {
         handles[0].until_current().await?;
-        let task = resyncs.begin(&spec.name, &args.table, args.target.as_deref(), LOCAL).await?;
+        let task = wish.begin(&resyncs).await?;
         until_ended(&resyncs, &handles[0], &task).await
     };
     let driven = handles[0].clone();

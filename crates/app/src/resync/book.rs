@@ -45,7 +45,7 @@ impl Book {
         let _one_at_a_time = self.turn.lock().await;
         let mut tasks = self.of(pipeline).await?;
         let answer = change(&mut tasks)?;
-        let ended = |task: &Task| task.state.is_terminal() && !task.leftover && task.shown().kept.is_none();
+        let ended = |task: &Task| task.state.is_terminal() && !task.leftover && task.kept().is_none();
         let mut spare = tasks.iter().filter(|task| ended(task)).count().saturating_sub(KEPT);
         tasks.retain(|task| {
             let goes = spare > 0 && ended(task);
@@ -71,11 +71,10 @@ impl Book {
     /// What is to be done next: an ended one that left something, or the one that is under way.
     pub async fn next(&self, pipeline: &str) -> Result<Option<Task>> {
         let tasks = self.of(pipeline).await?;
-        let waits = |task: &&Task| !task.state.is_terminal() || task.leftover;
         Ok(tasks
             .iter()
             .find(|task| task.leftover && task.state.is_terminal())
-            .or(tasks.iter().find(waits))
+            .or(tasks.iter().find(|task| task.is_open()))
             .cloned())
     }
 

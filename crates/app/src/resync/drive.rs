@@ -11,9 +11,9 @@ use tokio::sync::watch;
 
 use super::Resyncs;
 use super::book::end;
-use super::plan;
 use super::swap::{self, letters_of};
 use super::task::{Form, State, Task};
+use super::{plan, rollback};
 use crate::assemble;
 
 /// Until something that failed is tried again.
@@ -93,6 +93,9 @@ impl Resyncs {
         }
         match task.state {
             State::Pending => {
+                if task.rolls_back.is_some() {
+                    rollback::reopen(&self.config, self.file(&task.pipeline)?, &*self.ledger, task).await?;
+                }
                 self.book
                     .set(task, |task| {
                         task.state = State::Running;
@@ -134,6 +137,7 @@ impl Resyncs {
                 }
                 task.target.clone()
             }
+            Form::Part { .. } => return self.rewrite(handle, task).await,
         };
         self.unless_cancelled(task, async {
             while handle.renewing(&task.table, &sink).await? {
@@ -147,6 +151,18 @@ impl Resyncs {
         .map(|left| left.map_or(Left::Cancelled, |()| Left::Done))
     }
 
+    /// Reads the rows of a part and writes them again, whatever the target holds.
+    async fn rewrite(&self, handle: &PipelineHandle, task: &Task) -> Result<Left> {
+        let request = self.request(handle, task);
+        let written = self
+            .unless_cancelled(task, async {
+                handle.until_current().await?;
+                handle.rewrite(&request).await
+            })
+            .await?;
+        Ok(written.map_or(Left::Cancelled, |_| Left::Done))
+    }
+
     /// Lets the pipeline run with the sink that fills the index.
     async fn fill_beside(&self, handle: &PipelineHandle, task: &Task) -> Result<()> {
         let file = self.file(&task.pipeline)?;
@@ -157,7 +173,8 @@ impl Resyncs {
         if !handle.has_sink(&task.shadow()) {
             self.begin_again(handle).await?;
         }
-        if !file.source.backfill {
+        // (One that goes back to an index is read for in any case, as a sink is that comes back.)
+        if !file.source.backfill && task.rolls_back.is_none() {
             // Such a pipeline reads nothing by itself for a sink that is new.
             let wanted = BackfillRequest { tables: Vec::new(), sinks: vec![task.shadow()] };
             handle.backfill(&wanted).await?;
@@ -192,22 +209,10 @@ impl Resyncs {
 
     /// Compares what was filled with the source and puts right what differs.
     async fn verify(&self, handle: &PipelineHandle, task: &Task) -> Result<Left> {
-        let (tables, sink) = match &task.form {
-            Form::Index { .. } => (Vec::new(), task.shadow()),
-            Form::Place { .. } => (vec![task.table.clone()], task.target.clone()),
-        };
-        if matches!(task.form, Form::Index { .. }) && !handle.has_sink(&sink) {
+        if matches!(task.form, Form::Index { .. }) && !handle.has_sink(&task.shadow()) {
             self.begin_again(handle).await?;
         }
-        let request = VerifyRequest {
-            tables,
-            sinks: vec![sink],
-            listed: NAMED,
-            repair: Some(RepairRequest { actor: task.actor.clone(), most: MOST_REPAIRS }),
-            folder: self.folder.join(handle.name()),
-            why: format!("resync {}", task.id),
-            ..VerifyRequest::default()
-        };
+        let request = self.request(handle, task);
         let (progress, _seen) = watch::channel(VerifyProgress::default());
         let compared = self
             .unless_cancelled(task, async {
@@ -217,6 +222,28 @@ impl Resyncs {
             .await?;
         let Some(report) = compared else { return Ok(Left::Cancelled) };
         self.judge(task, &report).await.map(|()| Left::Done)
+    }
+
+    /// What is compared, and put right.
+    fn request(&self, handle: &PipelineHandle, task: &Task) -> VerifyRequest {
+        let (tables, sink) = match &task.form {
+            Form::Index { .. } => (Vec::new(), task.shadow()),
+            Form::Place { .. } | Form::Part { .. } => (vec![task.table.clone()], task.target.clone()),
+        };
+        let only = match &task.form {
+            Form::Part { rows } => Some(rows.clone()),
+            Form::Index { .. } | Form::Place { .. } => None,
+        };
+        VerifyRequest {
+            tables,
+            sinks: vec![sink],
+            only,
+            listed: NAMED,
+            repair: Some(RepairRequest { actor: task.actor.clone(), most: MOST_REPAIRS }),
+            folder: self.folder.join(handle.name()),
+            why: format!("resync {}", task.id),
+            ..VerifyRequest::default()
+        }
     }
 
     /// Whether what was filled may take the place of what is there.
@@ -236,7 +263,7 @@ impl Resyncs {
     }
 
     async fn verified(&self, task: &Task) -> Result<()> {
-        let ended = matches!(task.form, Form::Place { .. });
+        let ended = !matches!(task.form, Form::Index { .. });
         self.book
             .set(task, |task| match ended {
                 true => end(task, State::Completed, None, now_millis()),

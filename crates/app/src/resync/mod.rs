@@ -5,6 +5,7 @@
 mod book;
 mod drive;
 mod plan;
+mod rollback;
 mod swap;
 mod task;
 
@@ -13,11 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use syncline_engine::clock::now_millis;
+use syncline_api as api;
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::ledger::{AuditRecord, Ledger};
 use syncline_engine::pipeline::Phases;
 use syncline_engine::route::PipelineSpec;
+use syncline_engine::verify::Only;
 
 pub use self::book::{Book, tasks};
 use self::task::State;
@@ -67,38 +69,31 @@ impl Resyncs {
         Ok(plan::with_shadow(spec, &task).unwrap_or_else(|| spec.clone()))
     }
 
-    /// Begins a resync; it goes on by itself wherever the pipeline runs.
-    pub async fn begin(
-        &self,
-        pipeline: &str,
-        table: &str,
-        target: Option<&str>,
-        actor: &str,
-    ) -> Result<Task> {
-        let (target, form) = plan::plan(&self.config, self.file(pipeline)?, table, target).await?;
+    /// Begins a resync; it goes on by itself wherever the pipeline runs. `part`: only of these rows, in place.
+    pub async fn begin(&self, pipeline: &str, asked: &api::ResyncRequest, actor: &str) -> Result<Task> {
+        let part = asked.part.as_ref().map(rows).transpose()?;
+        let (table, target) = (&asked.table, asked.target.as_deref());
+        let (target, form) =
+            plan::plan(&self.config, self.file(pipeline)?, table, target, part.as_ref()).await?;
         let detail = json!({ "table": table, "target": target, "form": form });
         self.ledger.audit(&AuditRecord::now(actor, "resync", pipeline, &detail)).await?;
-        let id = self.last().await? + 1;
-        let task = Task {
-            id,
-            pipeline: pipeline.to_owned(),
-            table: table.to_owned(),
-            target,
-            state: State::Pending,
-            form,
-            actor: actor.to_owned(),
-            started_at: now_millis(),
-            ended_at: None,
-            error: None,
-            cancel: false,
-            leftover: false,
-        };
+        self.add(Task::new(self.last().await? + 1, pipeline, table, &target, form, actor)).await
+    }
+
+    /// Begins to make the index live again that a resync has kept, by filling it with what it has missed.
+    pub async fn rollback(&self, id: u64, actor: &str) -> Result<Task> {
+        let undone = self.find(id).await?;
+        let next = self.last().await? + 1;
+        let task = plan::back(&self.config, self.file(&undone.pipeline)?, &undone, next, actor).await?;
+        self.note(&undone, "resync rollback", actor).await?;
+        self.add(task).await
+    }
+
+    async fn add(&self, task: Task) -> Result<Task> {
+        let pipeline = task.pipeline.clone();
         self.book
-            .change(pipeline, |tasks| {
-                if let Some(other) = tasks.iter().find(|task| !task.state.is_terminal() || task.leftover) {
-                    let what = format!("resync {} of {} is under way", other.id, other.table);
-                    return Err(Error::new(Code::ResyncBusy, what));
-                }
+            .change(&pipeline, |tasks| {
+                busy(tasks)?;
                 tasks.push(task.clone());
                 Ok(task)
             })
@@ -126,8 +121,12 @@ impl Resyncs {
     /// Deletes the index that a resync has kept.
     pub async fn forget(&self, id: u64, actor: &str) -> Result<Task> {
         let task = self.find(id).await?;
-        if task.shown().kept.is_none() {
+        let Some(kept) = task.kept() else {
             return Err(Error::new(Code::ResyncOver, format!("resync {id} keeps no index")));
+        };
+        let tasks = self.book.of(&task.pipeline).await?;
+        if tasks.iter().any(|other| other.is_open() && other.next_index() == Some(kept)) {
+            return Err(Error::new(Code::ResyncBusy, format!("{kept} is being made live again")));
         }
         self.note(&task, "resync forget", actor).await?;
         swap::forget(&self.config, &self.book, &task).await?;
@@ -171,5 +170,30 @@ impl Resyncs {
         known.clone().find(|spec| spec.name == pipeline).ok_or_else(|| {
             crate::cli::names::unknown("pipeline", pipeline, known.map(|spec| spec.name.as_str()))
         })
+    }
+}
+
+/// Fails if one of these is under way.
+fn busy(tasks: &[Task]) -> Result<()> {
+    match tasks.iter().find(|task| task.is_open()) {
+        Some(other) => {
+            let what = format!("resync {} of {} is under way", other.id, other.table);
+            Err(Error::new(Code::ResyncBusy, what))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The rows that a request names, in exactly one way.
+fn rows(part: &api::ResyncPart) -> Result<Only> {
+    let api::ResyncPart { tenant, from, to, condition } = part.clone();
+    match (tenant, (from, to), condition) {
+        (Some(tenant), (None, None), None) => Ok(Only::Tenant(tenant)),
+        (None, (None, None), Some(condition)) => Ok(Only::Where(condition)),
+        (None, (from, to), None) if from.is_some() || to.is_some() => Ok(Only::Keys { from, to }),
+        _ => Err(Error::new(
+            Code::ResyncPart,
+            "a part is a tenant, a range of keys or a condition, and one of them",
+        )),
     }
 }

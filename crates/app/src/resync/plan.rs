@@ -3,7 +3,10 @@
 
 use syncline_connectors::registry::{self, Generation};
 use syncline_engine::error::{Code, Error, Result};
-use syncline_engine::route::{Pattern, PipelineSpec, RouteSpec, Selection, TargetKind, TargetSpec};
+use syncline_engine::route::{
+    Pattern, PipelineSpec, RouteSpec, Selection, TargetKind, TargetSpec, check_when,
+};
+use syncline_engine::verify::Only;
 
 use super::task::{Form, Task};
 use crate::assemble;
@@ -12,14 +15,29 @@ use crate::config::Config;
 /// What is put behind the name of an index to name the alias by which it is filled. It is gone with the swap.
 const FILLING: &str = "-filling";
 
+/// The name by which an index is filled.
+pub fn filling(index: &str) -> String {
+    format!("{index}{FILLING}")
+}
+
+/// A target of search as the pipeline's record of its routes names it.
+pub fn index_target(template: &str) -> String {
+    format!("{}: {template}", TargetKind::Search.word())
+}
+
 /// How the target of a table at a connection is made anew. `target`: the connection, needed where the table has several.
 pub async fn plan(
     config: &Config,
     spec: &PipelineSpec,
     table: &str,
     target: Option<&str>,
+    part: Option<&Only>,
 ) -> Result<(String, Form)> {
     let found = choose(spec, table, target)?;
+    if let Some(rows) = part {
+        readable(spec, rows)?;
+        return Ok((found.connection.clone(), Form::Part { rows: rows.clone() }));
+    }
     let connection = assemble::connection(config, &found.connection)?;
     let Some(generations) = registry::generations(&connection)?.filter(|_| found.kind == TargetKind::Search)
     else {
@@ -34,6 +52,47 @@ pub async fn plan(
     }
     let alias = found.template.clone();
     Ok((found.connection.clone(), Form::Index { alias, live, next, kept: true }))
+}
+
+/// Whether these can be told from the other rows, as far as the file says.
+fn readable(spec: &PipelineSpec, rows: &Only) -> Result<()> {
+    let refused = |what: String| Err(Error::new(Code::ResyncPart, what));
+    match rows {
+        Only::Tenant(_) if spec.tenant.is_none() => {
+            refused(format!("pipeline {} does not say which column names the tenant", spec.name))
+        }
+        Only::Where(condition) => match check_when(condition) {
+            Some(error) => refused(error.message().to_owned()),
+            None => Ok(()),
+        },
+        Only::Tenant(_) | Only::Keys { .. } => Ok(()),
+    }
+}
+
+/// A resync's index, made live again: the task that fills what it has kept. Nothing is done yet.
+pub async fn back(config: &Config, spec: &PipelineSpec, undone: &Task, id: u64, actor: &str) -> Result<Task> {
+    let (Form::Index { alias, .. }, Some(old)) = (&undone.form, undone.kept()) else {
+        return Err(Error::new(Code::ResyncOver, format!("resync {} keeps no index", undone.id)));
+    };
+    let target = spec.routes.iter().flat_map(|route| &route.targets).find(|target| {
+        target.kind == TargetKind::Search && target.connection == undone.target && target.template == *alias
+    });
+    let Some(target) = target else {
+        let what = format!("the file has no target {alias} at {} any more", undone.target);
+        return Err(Error::new(Code::ResyncTarget, what));
+    };
+    alone(config, spec, target)?;
+    let Some(live) = super::swap::generations(config, undone)?.live(alias).await? else {
+        let what = format!("{}: {alias} is not an alias of one index", undone.target);
+        return Err(Error::new(Code::ResyncTarget, what));
+    };
+    if live == old {
+        return Err(Error::new(Code::ResyncOver, format!("{alias} stands for {old} already")));
+    }
+    let form = Form::Index { alias: alias.clone(), live, next: old.to_owned(), kept: true };
+    let task = Task::new(id, &spec.name, &undone.table, &undone.target, form, actor);
+    // What is named for it has to be taken back, wherever it ends.
+    Ok(Task { leftover: true, rolls_back: Some(undone.id), ..task })
 }
 
 /// The route that takes a table.
@@ -121,7 +180,7 @@ pub fn with_shadow(spec: &PipelineSpec, task: &Task) -> Option<PipelineSpec> {
             found = true;
             route.targets.push(TargetSpec {
                 connection: task.shadow(),
-                template: format!("{next}{FILLING}"),
+                template: filling(next),
                 first_index: Some(next.clone()),
                 ..live
             });

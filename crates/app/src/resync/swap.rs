@@ -9,8 +9,10 @@ use syncline_engine::clock::now_millis;
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::ledger::{AuditRecord, Commit, DeadLetterFilter, Ledger};
 use syncline_engine::mark::{Mark, Marks};
+use syncline_engine::pipeline;
 
 use super::book::{Book, end};
+use super::plan;
 use super::task::{Form, State, Task};
 use crate::assemble;
 use crate::config::Config;
@@ -40,9 +42,18 @@ pub async fn swap(config: &Config, ledger: &Arc<dyn Ledger>, book: &Book, task: 
         ledger.take_over(&task.pipeline, &task.target, &marks, &task.shadow()).await?;
     }
     give_letters_up(&**ledger, task).await?;
-    book.set(task, |task| {
-        end(task, State::Completed, None, now_millis());
-        task.leftover = false;
+    let live = (task.target.clone(), plan::index_target(alias));
+    let filled = (task.shadow(), plan::index_target(&plan::filling(next)));
+    pipeline::made_anew(&**ledger, &task.pipeline, &live, &filled).await?;
+    book.change(&task.pipeline, |tasks| {
+        // What the alias stands for now is no older generation that another task keeps.
+        let again = |known: &&mut Task| known.target == task.target && known.kept() == Some(next);
+        tasks.iter_mut().filter(again).for_each(Task::keep_nothing);
+        if let Some(task) = tasks.iter_mut().find(|known| known.id == task.id) {
+            end(task, State::Completed, None, now_millis());
+            task.leftover = false;
+        }
+        Ok(())
     })
     .await?;
     tracing::info!(
@@ -72,7 +83,12 @@ fn taken_over(known: Option<&Marks>, filled: &Marks, alias: &str) -> Marks {
 /// Takes away what a task that has failed or was cancelled has made. Its sink must not run any more.
 pub async fn clean(config: &Config, ledger: &Arc<dyn Ledger>, book: &Book, task: &Task) -> Result<()> {
     if let Form::Index { alias, next, .. } = &task.form {
-        generations(config, task)?.delete(alias, next).await?;
+        let generations = generations(config, task)?;
+        match task.rolls_back {
+            None => generations.delete(alias, next).await?,
+            // It was there before, and stays.
+            Some(_) => generations.unname(next, &plan::filling(next)).await?,
+        }
         ledger.forget_sink(&task.pipeline, &task.shadow()).await?;
         give_letters_up(&**ledger, task).await?;
     }
@@ -83,12 +99,7 @@ pub async fn clean(config: &Config, ledger: &Arc<dyn Ledger>, book: &Book, task:
 pub async fn forget(config: &Config, book: &Book, task: &Task) -> Result<()> {
     let Form::Index { alias, live, kept: true, .. } = &task.form else { return Ok(()) };
     generations(config, task)?.delete(alias, live).await?;
-    book.set(task, |task| {
-        if let Form::Index { kept, .. } = &mut task.form {
-            *kept = false;
-        }
-    })
-    .await
+    book.set(task, Task::keep_nothing).await
 }
 
 /// The indices of the task's connection.
@@ -140,5 +151,34 @@ mod tests {
         let filled = marks(&[("x-000002", mark("c", "x-000002"))]);
         let expected = marks(&[("x-000002", mark("c", "x")), ("y-000001", mark("b", "y"))]);
         assert_eq!(taken_over(Some(&known), &filled, "x"), expected);
+    }
+
+    #[tokio::test]
+    async fn a_table_is_stale_until_each_target_was_made_anew() {
+        use syncline_engine::ledger::{TableRecord, TableState};
+
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = registry::ledger(folder.path()).unwrap();
+        let stale = TableRecord::new(TableState::Stale);
+        for table in ["s.both", "s.one", "s.again"] {
+            ledger.set_table("p", table, &stale).await.unwrap();
+        }
+        let (x, y) = (("a".to_owned(), plan::index_target("x")), ("a".to_owned(), plan::index_target("y")));
+        let filled = |index: &str| ("a~resync-1".to_owned(), plan::index_target(&plan::filling(index)));
+        // As a start with a changed file leaves it; the route of one changed once more while it was filled.
+        let known = json!({ "s.both": [x, y], "s.one": [x], "s.again": [x, filled("x-000002")] });
+        ledger.set_property("p", "stale", &known.to_string()).await.unwrap();
+        let states = async || {
+            let tables = ledger.pipeline("p").await.unwrap().tables;
+            tables.keys().map(String::as_str).collect::<Vec<_>>().join(" ")
+        };
+        for _ in 0..2 {
+            pipeline::made_anew(&*ledger, "p", &x, &filled("x-000002")).await.unwrap();
+            assert_eq!(states().await, "s.again s.both");
+        }
+        pipeline::made_anew(&*ledger, "p", &y, &filled("y-000002")).await.unwrap();
+        assert_eq!(states().await, "s.again");
+        pipeline::made_anew(&*ledger, "p", &x, &filled("x-000003")).await.unwrap();
+        assert_eq!(states().await, "");
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use syncline_api as api;
+use syncline_engine::clock::now_millis;
+use syncline_engine::verify::Only;
 
 use crate::shape::moment;
 
@@ -31,6 +33,9 @@ pub struct Task {
     pub cancel: bool,
     /// What it made or planned may still be there and has to go once it has ended.
     pub leftover: bool,
+    /// The resync that it undoes: the index that one kept is filled again.
+    #[serde(default)]
+    pub rolls_back: Option<u64>,
 }
 
 /// How far it has come.
@@ -65,6 +70,8 @@ pub enum Form {
         /// It is in the ledger's plans.
         planned: bool,
     },
+    /// These rows are read and written again, and what has no row is deleted.
+    Part { rows: Only },
 }
 
 impl State {
@@ -88,6 +95,53 @@ impl State {
 }
 
 impl Task {
+    /// One that nothing was done of.
+    pub fn new(id: u64, pipeline: &str, table: &str, target: &str, form: Form, actor: &str) -> Task {
+        Task {
+            id,
+            pipeline: pipeline.to_owned(),
+            table: table.to_owned(),
+            target: target.to_owned(),
+            state: State::Pending,
+            form,
+            actor: actor.to_owned(),
+            started_at: now_millis(),
+            ended_at: None,
+            error: None,
+            cancel: false,
+            leftover: false,
+            rolls_back: None,
+        }
+    }
+
+    /// The index that it has kept for a rollback.
+    pub fn kept(&self) -> Option<&str> {
+        match &self.form {
+            Form::Index { live, kept: true, .. } if self.state == State::Completed => Some(live),
+            _ => None,
+        }
+    }
+
+    /// Whether it is under way, or has left something behind.
+    pub fn is_open(&self) -> bool {
+        !self.state.is_terminal() || self.leftover
+    }
+
+    /// The index that it fills.
+    pub fn next_index(&self) -> Option<&str> {
+        match &self.form {
+            Form::Index { next, .. } => Some(next),
+            Form::Place { .. } | Form::Part { .. } => None,
+        }
+    }
+
+    /// Its index is not kept any more: it is gone, or the alias stands for it again.
+    pub fn keep_nothing(&mut self) {
+        if let Form::Index { kept, .. } = &mut self.form {
+            *kept = false;
+        }
+    }
+
     /// The sink that fills the next index beside the live one. No connection of a file is called so.
     pub fn shadow(&self) -> String {
         format!("{}{SHADOW}{}", self.target, self.id)
@@ -101,13 +155,14 @@ impl Task {
 
     /// As users read it.
     pub fn shown(&self) -> api::ResyncTask {
-        let (alias, live, next, kept) = match &self.form {
-            Form::Index { alias, live, next, kept } => {
-                (Some(alias.clone()), Some(live.clone()), Some(next.clone()), *kept)
-            }
-            Form::Place { .. } => (None, None, None, false),
+        let (alias, next) = match &self.form {
+            Form::Index { alias, next, .. } => (Some(alias.clone()), Some(next.clone())),
+            Form::Place { .. } | Form::Part { .. } => (None, None),
         };
-        let old = live.filter(|_| kept && self.state == State::Completed);
+        let part = match &self.form {
+            Form::Part { rows } => Some(shown(rows)),
+            Form::Index { .. } | Form::Place { .. } => None,
+        };
         api::ResyncTask {
             id: self.id,
             pipeline: self.pipeline.clone(),
@@ -116,11 +171,23 @@ impl Task {
             state: self.state.name().to_owned(),
             alias,
             index: next,
-            kept: old,
+            kept: self.kept().map(str::to_owned),
+            rolls_back: self.rolls_back,
+            part,
             asked_by: self.actor.clone(),
             started_at: moment(self.started_at),
             ended_at: self.ended_at.map(moment),
             error: self.error.clone(),
         }
+    }
+}
+
+/// Some rows, as users name them.
+fn shown(rows: &Only) -> api::ResyncPart {
+    let none = api::ResyncPart::default();
+    match rows.clone() {
+        Only::Tenant(tenant) => api::ResyncPart { tenant: Some(tenant), ..none },
+        Only::Keys { from, to } => api::ResyncPart { from, to, ..none },
+        Only::Where(condition) => api::ResyncPart { condition: Some(condition), ..none },
     }
 }

@@ -16,7 +16,7 @@ use syncline_engine::clock::now_millis;
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::pipeline::PipelineHandle;
 use syncline_engine::verify::{
-    MOST_REPAIRS, Part, RepairRequest, VerifyProgress, VerifyReport, VerifyRequest,
+    MOST_REPAIRS, Only, Part, RepairRequest, VerifyProgress, VerifyReport, VerifyRequest,
 };
 use tokio::sync::watch;
 
@@ -79,7 +79,7 @@ pub fn wanted(asked: &api::ComparisonRequest, folder: PathBuf, actor: &str) -> R
         sinks: asked.targets.clone(),
         part: part(asked)?,
         keys: keys(asked)?,
-        tenant: asked.tenant.clone(),
+        only: asked.tenant.clone().map(Only::Tenant),
         resume: asked.resume,
         rows_per_second: asked.rows_per_second,
         readers: asked.readers,

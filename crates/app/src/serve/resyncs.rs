@@ -23,7 +23,7 @@ pub async fn begin(
 ) -> Result<(StatusCode, Json<api::ResyncTask>), Refusal> {
     let asked: api::ResyncRequest = request::json(&body)?;
     shared.pipeline(&name)?;
-    let task = shared.resyncs.begin(&name, &asked.table, asked.target.as_deref(), &actor.0).await?;
+    let task = shared.resyncs.begin(&name, &asked, &actor.0).await?;
     Ok((StatusCode::ACCEPTED, Json(task.shown())))
 }
 
@@ -61,4 +61,16 @@ pub async fn forget(
     Path(id): Path<u64>,
 ) -> Result<Json<api::ResyncTask>, Refusal> {
     Ok(Json(shared.resyncs.forget(id, &actor.0).await?.shown()))
+}
+
+/// Makes the index live again that a resync has kept, once it holds what it has missed. In the background.
+#[utoipa::path(post, path = "/tasks/{id}/rollback", tag = "tasks", params(("id" = u64, Path)), responses((status = 202, body = api::ResyncTask), (status = "default", body = api::Problem)))]
+pub async fn rollback(
+    State(shared): State<Arc<Shared>>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<u64>,
+) -> Result<(StatusCode, Json<api::ResyncTask>), Refusal> {
+    let pipeline = shared.resyncs.find(id).await?.pipeline;
+    shared.pipeline(&pipeline)?;
+    Ok((StatusCode::ACCEPTED, Json(shared.resyncs.rollback(id, &actor.0).await?.shown())))
 }

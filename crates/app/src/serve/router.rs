@@ -63,6 +63,7 @@ fn operating() -> Routes {
         .routes(routes!(resyncs::begin))
         .routes(routes!(resyncs::cancel))
         .routes(routes!(resyncs::forget))
+        .routes(routes!(resyncs::rollback))
 }
 
 /// The router of one door.

@@ -178,6 +178,10 @@ impl Sink for ArchiveSink {
         Ok(vec![false; held.len()])
     }
 
+    async fn tombstones(&self, _plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Version>>> {
+        Ok(vec![None; addresses.len()])
+    }
+
     async fn read(&self, plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Held>>> {
         let mut found = Vec::with_capacity(addresses.len());
         for address in addresses {

@@ -10,6 +10,7 @@ use syncline_engine::error::{Error, Result};
 use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
 use syncline_engine::sink::{Address, Delivery, Feeding, Held, Look, Outcome, Sink};
+use syncline_engine::version::Version;
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -97,6 +98,10 @@ impl Sink for DiscardSink {
 
     async fn displace(&self, _plan: &TargetPlan, held: &[Held]) -> Result<Vec<bool>> {
         Ok(vec![false; held.len()])
+    }
+
+    async fn tombstones(&self, _plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Version>>> {
+        Ok(vec![None; addresses.len()])
     }
 
     async fn read(&self, _plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Held>>> {

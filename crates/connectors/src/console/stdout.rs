@@ -10,6 +10,7 @@ use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
 use syncline_engine::sink::{Address, Delivery, Feeding, Held, Look, Outcome, Sink};
+use syncline_engine::version::Version;
 use tokio::sync::mpsc;
 
 use super::{FEEDING, line};
@@ -88,6 +89,10 @@ impl Sink for StdoutSink {
 
     async fn displace(&self, _plan: &TargetPlan, held: &[Held]) -> Result<Vec<bool>> {
         Ok(vec![false; held.len()])
+    }
+
+    async fn tombstones(&self, _plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Version>>> {
+        Ok(vec![None; addresses.len()])
     }
 
     async fn read(&self, _plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Held>>> {

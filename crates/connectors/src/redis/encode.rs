@@ -136,6 +136,13 @@ pub fn version_of_text(stored: &[u8]) -> Option<Version> {
     version_of_field(digits).filter(|_| rest.first() == Some(&b'"'))
 }
 
+/// The version that a tombstone holds, as the scripts compare it: digits beyond all versions stand above them. `None` for what
+/// the scripts do not take for a version.
+pub fn version_of_tombstone(stored: &[u8]) -> Option<Version> {
+    let digits = stored.len() == 19 && stored.iter().all(u8::is_ascii_digit);
+    digits.then(|| version_of_field(stored).unwrap_or(Version::MAX))
+}
+
 /// The version in a field of a stored hash; `None` if it is not ours.
 pub fn version_of_field(stored: &[u8]) -> Option<Version> {
     let text = std::str::from_utf8(stored).ok().filter(|text| text.len() == DIGITS)?;

@@ -7,11 +7,13 @@ use futures_util::future::try_join_all;
 use redis::Value;
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::sink::{Address, Held};
+use syncline_engine::version::Version;
 
 use super::config::Host;
 use super::encode::{self, Stored};
 use super::failure::{self, Refusal};
 use super::fleet::Fleet;
+use super::slots;
 
 /// What is at these keys, in their order; all masters are asked at once.
 pub async fn documents(fleet: &Fleet, addresses: &[Address]) -> Result<Vec<Option<Held>>> {
@@ -33,6 +35,20 @@ pub async fn documents(fleet: &Fleet, addresses: &[Address]) -> Result<Vec<Optio
             };
             found[*place] = stored.map(|stored| stored.at(address));
         }
+    }
+    Ok(found)
+}
+
+/// The versions of the tombstones of these keys, in their order. They lie beside their documents, so the same masters are asked.
+pub async fn tombstones(fleet: &Fleet, addresses: &[Address]) -> Result<Vec<Option<Version>>> {
+    let mut found = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let host = fleet.owner(&address.id)?.clone();
+        let answers = texts(fleet, &host, &[&slots::tombstone(&address.id)]).await?;
+        found.push(match answers.into_iter().next() {
+            Some(Value::BulkString(digits)) => encode::version_of_tombstone(&digits),
+            _ => None,
+        });
     }
     Ok(found)
 }

@@ -13,6 +13,7 @@ use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
 use syncline_engine::shown::Shown;
 use syncline_engine::sink::{Address, Delivery, Feeding, Held, Look, Outcome, Sink};
+use syncline_engine::version::Version;
 use tokio::sync::{Mutex, mpsc};
 
 use super::check;
@@ -306,6 +307,18 @@ impl Sink for RedisSink {
             displaced.push(done == 1);
         }
         Ok(displaced)
+    }
+
+    async fn tombstones(&self, plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Version>>> {
+        if plan.spec.invalidate {
+            return Ok(vec![None; addresses.len()]); // nothing there has a version
+        }
+        let fleet = self.fleet().await.map_err(|error| self.told(error))?;
+        let found = super::read::tombstones(&fleet, addresses).await;
+        if found.is_err() {
+            self.forget(&fleet).await;
+        }
+        found.map_err(|error| self.told(error))
     }
 
     async fn read(&self, plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Held>>> {

@@ -13,6 +13,7 @@ use syncline_engine::route::TargetPlan;
 use syncline_engine::sink::Held;
 
 use super::client::{Client, Payload};
+use super::look::NO_TIME;
 use super::mapping;
 use super::names::in_path;
 use super::query::refresh;
@@ -40,9 +41,9 @@ pub(super) async fn displace(client: &Client, plan: &TargetPlan, held: &[Held]) 
     for (place, held) in held.iter().enumerate() {
         by_target.entry(&held.address.target).or_default().push(place);
     }
-    let usual = mapping::settings(&plan.spec, None).remove("gc_deletes").unwrap_or(Value::Null);
+    let usual = usual(plan);
     for (target, places) in by_target {
-        remember(client, target, &json!("0ms")).await?;
+        remember(client, target, &json!(NO_TIME)).await?;
         let some: Vec<&Held> = places.iter().map(|place| &held[*place]).collect();
         let done = forgotten(client, target, &some).await;
         // Whatever became of it.
@@ -52,6 +53,20 @@ pub(super) async fn displace(client: &Client, plan: &TargetPlan, held: &[Held]) 
         }
     }
     Ok(displaced)
+}
+
+fn usual(plan: &TargetPlan) -> Value {
+    mapping::settings(&plan.spec, None).remove("gc_deletes").unwrap_or(Value::Null)
+}
+
+/// An index that a displacement was killed at remembers deletes again, as long as its settings say.
+pub(super) async fn heal(client: &Client, plan: &TargetPlan, target: &str) -> Result<()> {
+    let usual = usual(plan);
+    if usual == json!(NO_TIME) {
+        return Ok(());
+    }
+    tracing::warn!(index = target, "a displacement broke off there: it remembers deletes again");
+    remember(client, target, &usual).await
 }
 
 /// How long the index remembers deletes.

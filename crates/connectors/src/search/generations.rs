@@ -53,6 +53,17 @@ impl SearchGenerations {
         Failure::of(reply).error(format!("{}: {what}", self.client.name()), Code::SearchQuery)
     }
 
+    async fn aliases(&self, actions: &Value, what: &str) -> Result<()> {
+        let body = json!({ "actions": actions }).to_string();
+        let reply = self.client.send(Method::POST, "/_aliases", Payload::Json(body)).await?;
+        match reply.status {
+            200 => Ok(()),
+            404 => Err(Error::new(Code::ResyncOver, format!("{}: {what}", self.client.name()))
+                .cause(Failure::of(&reply))),
+            _ => Err(self.refused(&reply, what)),
+        }
+    }
+
     async fn behind(&self, alias: &str) -> Result<BTreeMap<String, Index>> {
         let path = format!("/{}?filter_path=*.aliases,*.mappings._meta", in_path(alias));
         self.ask(&path, alias).await
@@ -110,12 +121,7 @@ impl Generations for SearchGenerations {
         {
             actions.push(json!({ "remove": { "index": to, "alias": filled } }));
         }
-        let body = json!({ "actions": actions }).to_string();
-        let reply = self.client.send(Method::POST, "/_aliases", Payload::Json(body)).await?;
-        match reply.status {
-            200 => Ok(()),
-            _ => Err(self.refused(&reply, &format!("the alias {alias} cannot be moved to {to}"))),
-        }
+        self.aliases(&Value::Array(actions), &format!("the alias {alias} cannot be moved to {to}")).await
     }
 
     async fn delete(&self, alias: &str, index: &str) -> Result<()> {
@@ -132,6 +138,20 @@ impl Generations for SearchGenerations {
             200 => Ok(()),
             _ if Failure::of(&reply).class() == Class::NoIndex => Ok(()),
             _ => Err(self.refused(&reply, &format!("the index {index} cannot be deleted"))),
+        }
+    }
+
+    async fn name(&self, index: &str, name: &str) -> Result<()> {
+        valid_index_name(name)?;
+        let add = json!([{ "add": { "index": index, "alias": name, "is_write_index": true } }]);
+        self.aliases(&add, &format!("{index} cannot be written to as {name}")).await
+    }
+
+    async fn unname(&self, index: &str, name: &str) -> Result<()> {
+        let remove = json!([{ "remove": { "index": index, "alias": name } }]);
+        match self.aliases(&remove, &format!("{index} cannot lose the name {name}")).await {
+            Err(error) if error.code() == Code::ResyncOver => Ok(()),
+            removed => removed,
         }
     }
 }

@@ -15,11 +15,11 @@ use syncline_engine::shown::Shown;
 
 use super::client::{Client, Payload, Reply};
 use super::look::{Found, look};
-use super::mapping;
 use super::marks;
 use super::names::{FIRST_INDEX, in_path};
 use super::reply::{Class, Failure};
 use super::server::Product;
+use super::{displace, mapping};
 
 /// More rendered names than this are forgotten and looked up again: memory stays bounded.
 const MOST_KNOWN: usize = 10_000;
@@ -74,6 +74,11 @@ impl Indices {
         known.get(target).is_some_and(|k| k.epoch >= epoch && k.ready.contains(&(plan, schema)))
     }
 
+    /// Nobody looks at an index, makes or extends one meanwhile.
+    pub(super) async fn exclusive(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.making.lock().await
+    }
+
     /// All names that were used since the start.
     pub(super) fn names(&self) -> Vec<Arc<str>> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
@@ -124,7 +129,10 @@ impl Indices {
                         return Ok(());
                     }
                 }
-                Found::Alias { index, fields, mappings } => {
+                Found::Alias { index, fields, mappings, forgets } => {
+                    if forgets {
+                        displace::heal(client, wanted.plan, wanted.target).await?;
+                    }
                     return self.take(client, wanted, &index, fields, &mappings).await;
                 }
                 Found::Plain => return Err(plain_index(client.name(), wanted.target)),

@@ -10,6 +10,9 @@ use super::client::{Client, Payload};
 use super::names::in_path;
 use super::reply::Failure;
 
+/// How long an index remembers deletes while documents are displaced.
+pub(super) const NO_TIME: &str = "0ms";
+
 /// What stands behind a name.
 pub(super) enum Found {
     Nothing,
@@ -20,6 +23,8 @@ pub(super) enum Found {
         index: String,
         fields: HashSet<String>,
         mappings: Value,
+        /// It remembers no delete, as in the moment of a displacement.
+        forgets: bool,
     },
     /// An alias of several indices, none of which takes writes.
     NoWriteIndex,
@@ -27,7 +32,8 @@ pub(super) enum Found {
 
 /// What stands behind a name now.
 pub(super) async fn look(client: &Client, target: &str) -> Result<Found> {
-    let path = format!("/{}?filter_path=*.aliases,*.mappings.properties,*.mappings._meta", in_path(target));
+    let filter = "*.aliases,*.mappings.properties,*.mappings._meta,*.settings.index.gc_deletes";
+    let path = format!("/{}?filter_path={filter}", in_path(target));
     let reply = client.send(Method::GET, &path, Payload::None).await?;
     if reply.status == 404 {
         return Ok(Found::Nothing);
@@ -51,7 +57,8 @@ pub(super) async fn look(client: &Client, target: &str) -> Result<Found> {
     };
     Ok(chosen.map_or(Found::NoWriteIndex, |(name, index)| {
         let (fields, mappings) = mapped(index);
-        Found::Alias { index: name.clone(), fields, mappings }
+        let kept = index.pointer("/settings/index/gc_deletes").and_then(Value::as_str);
+        Found::Alias { index: name.clone(), fields, mappings, forgets: kept == Some(NO_TIME) }
     }))
 }
 

@@ -284,7 +284,13 @@ impl Sink for SearchSink {
     }
 
     async fn displace(&self, plan: &TargetPlan, held: &[Held]) -> Result<Vec<bool>> {
+        let _one_at_a_time = self.indices.exclusive().await;
         displace::displace(&self.client, plan, held).await
+    }
+
+    /// The servers tell no version of a document that is gone, and forget it soon.
+    async fn tombstones(&self, _plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Version>>> {
+        Ok(vec![None; addresses.len()])
     }
 
     async fn read(&self, _plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Held>>> {

@@ -11,6 +11,7 @@ use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::route::{Scope, TargetPlan};
 use syncline_engine::schema::TableSchema;
 use syncline_engine::sink::{Address, Delivery, Feeding, Held, Look, Outcome, Sink};
+use syncline_engine::version::Version;
 use tokio::sync::mpsc;
 
 use super::answer::Meaning;
@@ -173,6 +174,10 @@ impl Sink for WebhookSink {
     /// What a receiver made of its webhooks cannot be asked.
     async fn displace(&self, _plan: &TargetPlan, held: &[Held]) -> Result<Vec<bool>> {
         Ok(vec![false; held.len()])
+    }
+
+    async fn tombstones(&self, _plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Version>>> {
+        Ok(vec![None; addresses.len()])
     }
 
     async fn read(&self, _plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Held>>> {

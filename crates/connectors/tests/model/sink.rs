@@ -170,6 +170,15 @@ impl Sink for FlakySink {
         Ok(held.iter().map(&mut take).collect())
     }
 
+    async fn tombstones(&self, _: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Version>>> {
+        let store = self.store.lock().unwrap();
+        let gone = |address: &Address| {
+            let (version, _) = store.documents.get(&*address.id).filter(|(_, text)| text.is_none())?;
+            Some(*version)
+        };
+        Ok(addresses.iter().map(gone).collect())
+    }
+
     async fn read(&self, _: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<sink::Held>>> {
         let store = self.store.lock().unwrap();
         let held = |address: &Address| {

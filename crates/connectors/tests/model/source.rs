@@ -332,6 +332,13 @@ impl TableReader for Shared {
         Ok(rows.keys().last().map(|last| Extent { last: bound(*last), rows: rows.len() as u64 }))
     }
 
+    async fn bound(&self, _: &TableSchema, _: &[usize], values: &[OwnedValue]) -> Result<Bound> {
+        match values {
+            [OwnedValue::Int(key)] => Ok(bound(*key)),
+            _ => Err(Error::new(Code::ResyncPart, "keys are one whole number")),
+        }
+    }
+
     async fn next_bound(
         &self,
         _: &TableSchema,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
 use syncline_engine::change::{Captured, Change, Operation};
+use syncline_engine::error::Code;
 use syncline_engine::row::RowImage;
 use syncline_engine::schema::TableSchema;
 use syncline_engine::source::{Bound, ReadMark, ReadRows};
@@ -263,6 +264,45 @@ async fn chunks_of_odd_keys_cover_the_table_once() {
         seen.sort_unstable();
         assert_eq!(seen, (0..97).collect::<Vec<_>>(), "{flavour}");
         assert_eq!((chunks, after.as_ref()), (10, Some(&extent.last)), "{flavour}");
+        shop.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_range_that_a_person_names_has_both_ends_where_they_say() {
+    for flavour in ALL {
+        let mut shop = Shop::open(flavour).await;
+        shop.run(&[
+            "CREATE TABLE k (a VARCHAR(20) CHARACTER SET latin1 COLLATE latin1_german2_ci, b INT UNSIGNED, c DECIMAL(10,3), \
+             n INT, PRIMARY KEY (a, b, c))",
+            "INSERT INTO k VALUES ('', 1, 1, 0), ('ä', 5, -1.5, 1), ('Ä', 10, 2, 2), ('b', 9, 0.25, 3), ('c', 1, 1, 4)",
+        ])
+        .await;
+        let tape = shop.stream(None).await;
+        let reader = tape.source.reader();
+        let schema = tape.source.tables().await.unwrap().remove(0);
+        let key = schema.primary_key.clone();
+        let values = |a: &str, b: u64, c: &str| {
+            [OwnedValue::Text(a.into()), OwnedValue::UInt(b), OwnedValue::Decimal(c.into())]
+        };
+        for (from, to, expected) in [
+            (values("ä", 5, "-1.5"), values("b", 9, "0.25"), "2 3"),
+            (values("", 0, "0"), values("AE", 10, "1.999"), "0 1"),
+            (values("ä", 5, "-1.501"), values("x", 0, "0"), "1 2 3 4"),
+        ] {
+            let after = reader.bound(&schema, &key, &from).await.unwrap();
+            let last = reader.bound(&schema, &key, &to).await.unwrap();
+            let upto = reader.next_bound(&schema, &key, Some(&after), &last, 10).await.unwrap().unwrap();
+            let read = reader.read_range(&schema, &key, Some(&after), &upto, &tape.resume).await.unwrap();
+            let mut found: Vec<String> =
+                read.rows.iter().map(|r| show(r.columns(&[3]).unwrap().remove(0).unwrap())).collect();
+            found.sort();
+            assert_eq!(found.join(" "), expected, "{flavour}: {from:?} to {to:?}");
+        }
+        let wrong = [OwnedValue::Text("a".into()), OwnedValue::UInt(1), OwnedValue::Decimal("1 OR 1".into())];
+        for values in [&wrong[..], &wrong[..2]] {
+            assert_eq!(reader.bound(&schema, &key, values).await.unwrap_err().code(), Code::ResyncPart);
+        }
         shop.close().await;
     }
 }

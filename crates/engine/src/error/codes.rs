@@ -185,6 +185,7 @@ codes! {
     ResyncBusy = 2702, Command, "another resync of the pipeline is under way", "wait for it, or: syncline resync cancel FILE";
     ResyncDrift = 2703, Command, "what was filled does not hold what it should", "see the message; the live target is as it was. Then syncline resync FILE --table TABLE";
     ResyncOver = 2704, Command, "there is no such resync any more", "syncline resync list FILE shows what there is";
+    ResyncPart = 2705, Command, "the rows of a part cannot be told from the others", "name them with one of --tenant, --from and --to, or --where; see the page of this code";
 }
 
 impl Code {

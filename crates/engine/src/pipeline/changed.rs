@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Shared;
+use super::stale::{self, MadeTarget};
 use crate::error::{Code, Error, Result};
 use crate::ledger::{AuditRecord, Ledger, PipelineRecord, TableRecord, TableState};
 use crate::position::Position;
-use crate::route::{FilterTest, RouteSpec, TargetSpec, TransformAction};
+use crate::route::{FilterTest, RouteSpec, TargetPlan, TargetSpec, TransformAction};
 use crate::schema::TableSchema;
 
 /// The property that keeps them.
@@ -30,8 +31,8 @@ struct Differences {
     added: BTreeMap<Vec<String>, Vec<String>>,
     /// Tables that the same sinks get again, which did not get them for a while.
     returned: BTreeMap<Vec<String>, Vec<String>>,
-    /// Tables whose documents are made in another way.
-    stale: BTreeSet<String>,
+    /// Tables whose documents are made in another way, and where.
+    stale: BTreeMap<String, BTreeSet<MadeTarget>>,
 }
 
 impl Differences {
@@ -39,7 +40,7 @@ impl Differences {
         before: &Fingerprints,
         now: impl Iterator<Item = (&'a String, &'a BTreeMap<String, BTreeMap<String, String>>)>,
     ) -> Differences {
-        let mut stale = BTreeSet::new();
+        let mut stale = BTreeMap::<String, BTreeSet<MadeTarget>>::new();
         let mut added = BTreeMap::<&String, BTreeSet<&String>>::new();
         let mut returned = added.clone();
         for (sink, targets) in now {
@@ -49,7 +50,9 @@ impl Differences {
                     match known.and_then(|tables| tables.get(table)) {
                         None => _ = added.entry(table).or_default().insert(sink),
                         Some(known) if known == AWAY => _ = returned.entry(table).or_default().insert(sink),
-                        Some(known) if known != fingerprint => _ = stale.insert(table.clone()),
+                        Some(known) if known != fingerprint => {
+                            stale.entry(table.clone()).or_default().insert((sink.clone(), target.clone()));
+                        }
                         Some(_) => {}
                     }
                 }
@@ -127,8 +130,8 @@ impl Shared {
                 tracing::info!(pipeline = self.spec.name, ?sinks, ?tables, "a new target is filled");
                 self.want_backfill(tables, sinks).await?;
             }
-            for table in stale {
-                self.mark_stale(&table, start).await?;
+            for (table, targets) in stale {
+                self.mark_stale(&table, &targets, start).await?;
             }
         }
         self.keep(&now).await
@@ -143,7 +146,10 @@ impl Shared {
             return self.want_swept(tables, sinks, start.version).await;
         }
         for table in tables {
-            self.mark_stale(&table, start).await?;
+            let of_table = self.routes.targets_of(&table);
+            let theirs = of_table.map(|(sink, plan)| (self.names[*sink].clone(), target_of(plan)));
+            let theirs = theirs.filter(|(sink, _)| sinks.contains(sink)).collect();
+            self.mark_stale(&table, &theirs, start).await?;
         }
         Ok(())
     }
@@ -168,15 +174,20 @@ impl Shared {
 
     fn add_fingerprints(&self, schema: &TableSchema, into: &mut Fingerprints) {
         for (sink, plan) in self.routes.targets_of(&schema.name) {
-            let target = format!("{}: {}", plan.spec.kind.word(), plan.spec.template);
-            let tables = into.entry(self.names[*sink].clone()).or_default().entry(target).or_default();
+            let sink = into.entry(self.names[*sink].clone()).or_default();
+            let tables = sink.entry(target_of(plan)).or_default();
             tables.insert(schema.name.to_string(), fingerprint(&plan.route, &plan.spec));
         }
     }
 
-    async fn mark_stale(&self, table: &str, start: &Position) -> Result<()> {
-        if self.tables.get(table).is_some() {
+    async fn mark_stale(&self, table: &str, targets: &BTreeSet<MadeTarget>, start: &Position) -> Result<()> {
+        let known = self.tables.get(table).map(|record| record.state);
+        if known.is_some_and(|state| state != TableState::Stale) {
             return Ok(()); // halted or dropped: it is read again as a whole anyway
+        }
+        stale::note(&*self.ledger, &self.spec.name, table, targets, known.is_some()).await?;
+        if known.is_some() {
+            return Ok(());
         }
         let what = format!(
             "{table}: its route changed; documents that did not change since are as the old one made them"
@@ -190,6 +201,10 @@ impl Shared {
         self.tables.set(table, record.clone());
         self.ledger.set_table(&self.spec.name, table, &record).await
     }
+}
+
+fn target_of(plan: &TargetPlan) -> String {
+    format!("{}: {}", plan.spec.kind.word(), plan.spec.template)
 }
 
 /// All that decides which documents a table has at a target and where.
@@ -252,7 +267,8 @@ mod tests {
         );
         let Differences { added, returned, stale } = Differences::of(&before, now.iter());
         assert!(returned.is_empty());
-        assert_eq!(stale.into_iter().collect::<Vec<_>>(), ["shop.t"]);
+        let where_stale = BTreeSet::from([("a".to_owned(), "index: x".to_owned())]);
+        assert_eq!(stale, [("shop.t".to_owned(), where_stale)].into());
         let both = vec!["a".to_owned(), "b".to_owned()];
         let expected =
             [(vec!["a".to_owned()], vec!["shop.u".to_owned()]), (both, vec!["shop.new".to_owned()])];

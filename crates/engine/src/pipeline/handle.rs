@@ -174,6 +174,11 @@ impl PipelineHandle {
         verify::run(&self.shared(), request, progress).await
     }
 
+    /// Writes the documents of these rows anew at the sinks that are named, whatever they hold. Answers how many rows.
+    pub async fn rewrite(&self, request: &VerifyRequest) -> Result<u64> {
+        verify::rewrite(&self.shared(), request).await
+    }
+
     /// Does what the file wants done at set times, and keeps samples of the lag, until the pipeline ends. `folder`: where
     /// comparisons keep what does not fit in memory.
     pub async fn keep_schedule(&self, folder: &std::path::Path) {

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::json::ZeroDates;
 use crate::route::cells::{Cells, Class};
 use crate::route::expression::Expression;
+use crate::route::key::key_cells;
 use crate::route::{FilterSpec, FilterTest, decimal};
+use crate::row::RowImage;
+use crate::schema::TableSchema;
 
 /// A filter whose columns are slots.
 #[derive(Debug)]
@@ -63,6 +66,40 @@ fn equal(cells: &Cells, slot: usize, value: Option<&str>, zero_dates: ZeroDates)
             decimal::compare(text, number).is_some_and(std::cmp::Ordering::is_eq)
         }
         (Some(text), Some(value)) => text == value,
+    }
+}
+
+/// A `when` text that rows of one table are asked outside of any route.
+#[derive(Debug)]
+pub struct RowTest {
+    /// What it looks at, by slot.
+    columns: Vec<usize>,
+    expression: Expression,
+    zero_dates: ZeroDates,
+}
+
+impl RowTest {
+    /// Fails if it cannot be read, or names a column that the table lacks.
+    pub fn bind(text: &str, schema: &TableSchema, zero_date_text: bool) -> Result<RowTest> {
+        let mut columns = Vec::new();
+        let expression = Expression::parse(text, &mut |name| {
+            let column = schema.column(name).ok_or_else(|| {
+                Error::new(Code::RouteColumn, format!("{} has no column `{name}`", schema.name))
+            })?;
+            let known = columns.iter().position(|known| *known == column);
+            Ok(known.unwrap_or_else(|| {
+                columns.push(column);
+                columns.len() - 1
+            }))
+        })?;
+        let zero_dates = if zero_date_text { ZeroDates::Text } else { ZeroDates::Null };
+        Ok(RowTest { columns, expression, zero_dates })
+    }
+
+    /// Whether it is true for a row. Fails for a row that cannot be read.
+    pub fn passes(&self, row: &RowImage) -> Result<bool> {
+        let cells = key_cells(row, &self.columns)?;
+        Ok(self.expression.test(&cells, self.zero_dates) == Some(true))
     }
 }
 

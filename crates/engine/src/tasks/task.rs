@@ -12,7 +12,7 @@ use crate::clock::now_millis;
 use crate::error::{Code, Error, Result};
 use crate::pipeline::{self, Reprocess, ReprocessReport, Shared};
 use crate::schedule::{Cron, Schedule};
-use crate::verify::{self, Part, RepairRequest, VerifyProgress, VerifyReport, VerifyRequest};
+use crate::verify::{self, Only, Part, RepairRequest, VerifyProgress, VerifyReport, VerifyRequest};
 
 /// Who does it, for the audit.
 const ACTOR: &str = "syncline";
@@ -185,7 +185,7 @@ impl VerifyTask {
             sinks: self.sinks.clone(),
             part,
             keys: Vec::new(),
-            tenant: self.tenant.clone(),
+            only: self.tenant.clone().map(Only::Tenant),
             // What a restart has interrupted is not begun anew.
             resume: part == Part::All,
             rows_per_second: self.rows_per_second,

@@ -19,11 +19,11 @@ use super::judge::Judge;
 use super::judged::Judged;
 use super::keep;
 use super::keys::Named;
+use super::portion::Portion;
 use super::report::{MOST_READERS, READERS, TargetReport, VerifyProgress, VerifyRequest};
 use super::run::broken;
 use super::settled::Waiting;
 use super::some::{Sample, Suspects};
-use super::tenant::Tenant;
 use crate::error::Result;
 use crate::pipeline::{Control, Port, Shared};
 use crate::position::Position;
@@ -42,7 +42,7 @@ pub(super) struct Comparison<'a> {
     pub schema: &'a Arc<TableSchema>,
     pub key: &'a [usize],
     pub targets: &'a [(Arc<Port>, Arc<TargetPlan>)],
-    pub tenant: Option<Arc<Tenant>>,
+    pub portion: Option<Arc<Portion>>,
     pub count: Arc<Count>,
     /// Documents of the pipeline that were tried to put right so far.
     pub repaired: &'a AtomicU64,
@@ -101,7 +101,7 @@ impl Comparison<'_> {
         let Some(opened) = self.settled().await? else { return Ok(Vec::new()) };
         let mut suspects = self.suspects();
         let (shared, schema, key) = (self.shared, self.schema, self.key);
-        let sample = Sample { shared, schema, key, tenant: self.tenant.as_deref(), count: &self.count, rows };
+        let sample = Sample { shared, schema, key, portion: self.portion.as_deref(), count: &self.count, rows };
         sample.take(&opened, Pace::new(self.shared, self.request.rows_per_second), &mut suspects).await?;
         self.some(suspects).await
     }
@@ -198,7 +198,7 @@ impl Comparison<'_> {
             shared: Arc::clone(self.shared),
             schema: Arc::clone(self.schema),
             key: self.key.to_vec(),
-            tenant: self.tenant.clone(),
+            portion: self.portion.clone(),
             opened,
             count: Arc::clone(&self.count),
             pace: pace(),
@@ -209,8 +209,8 @@ impl Comparison<'_> {
         for (port, plan) in self.targets {
             let (port, plan, table) = (Arc::clone(port), Arc::clone(plan), Arc::clone(&self.schema.name));
             let (count, pace, documents) = (Arc::clone(&self.count), pace(), buckets("target", plan.id));
-            let owned = match &self.tenant {
-                Some(tenant) => Some(tenant.documents(&plan, self.schema)?),
+            let owned = match &self.portion {
+                Some(portion) => Some(portion.documents(&plan, self.schema, self.key)?),
                 None => None,
             };
             tasks.spawn(async move {

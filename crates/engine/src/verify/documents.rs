@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::buckets::{Buckets, Record, address_bytes, hash, records};
 use super::document::digest;
 use super::join::FOREIGN;
-use super::tenant::Owned;
+use super::portion::Owned;
 use crate::error::Result;
 use crate::route::{Scope, TargetPlan};
 use crate::sink::Held;
@@ -30,7 +30,7 @@ impl Documents {
         Documents { buckets, lines: plan.spec.kind.keeps_lines(), emptied: None }
     }
 
-    /// Keeps what a scan tells. `owned`: documents of one tenant. `bytes`: a buffer.
+    /// Keeps what a scan tells. `owned`: those of a portion. `bytes`: a buffer.
     pub fn keep(
         &mut self,
         one: &Held,
@@ -45,8 +45,7 @@ impl Documents {
         if !scope.holds(&one.address) {
             return Ok(());
         }
-        let document = one.document.as_deref().unwrap_or_default();
-        let foreign = owned.is_some_and(|owned| !owned.owns(document));
+        let foreign = owned.is_some_and(|owned| !owned.owns(one));
         let address = hash(&scope.plan, &one.address);
         let digest = one.document.as_deref().map_or(0, digest);
         address_bytes(&one.address, bytes);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::buckets::hash;
-use super::tenant::Tenant;
+use super::portion::Portion;
 use crate::change::{CaptureBatch, Change, Operation};
 use crate::error::Result;
 use crate::packed;
@@ -86,10 +86,10 @@ impl Rows {
         Ok(())
     }
 
-    /// Only those of a tenant, if one is named.
-    pub fn of(mut self, tenant: Option<&Tenant>) -> Rows {
-        if let (Some(tenant), Some(batch)) = (tenant, Arc::get_mut(&mut self.batch)) {
-            batch.changes.retain(|change| change.after.as_ref().is_none_or(|row| tenant.owns(row)));
+    /// Only those of a portion, if one is wanted.
+    pub fn of(mut self, portion: Option<&Portion>) -> Rows {
+        if let (Some(portion), Some(batch)) = (portion, Arc::get_mut(&mut self.batch)) {
+            batch.changes.retain(|change| change.after.as_ref().is_none_or(|row| portion.owns(row)));
         }
         self
     }

@@ -15,8 +15,9 @@ use super::documents::Documents;
 use super::expected::Rows;
 use super::join::REFUSED;
 use super::journal::{Journal, Note};
+use super::portion::{Owned, Portion};
 use super::run::broken;
-use super::tenant::{Owned, Tenant};
+use super::span::Span;
 use crate::error::Result;
 use crate::pipeline::{Port, Shared, lag};
 use crate::position::Position;
@@ -89,8 +90,8 @@ pub(super) struct Walk {
     pub schema: Arc<TableSchema>,
     /// Columns of the key.
     pub key: Vec<usize>,
-    /// Only rows of this one.
-    pub tenant: Option<Arc<Tenant>>,
+    /// Only these rows.
+    pub portion: Option<Arc<Portion>>,
     /// Where the stream is when reading begins.
     pub opened: Position,
     pub count: Arc<Count>,
@@ -103,22 +104,28 @@ impl Walk {
     /// Reads all rows; what each of the plans should hold of them goes to its buckets.
     pub async fn run(mut self, mut sides: Vec<(u32, Buckets)>) -> Result<Vec<(u32, Buckets)>> {
         let reader = self.shared.source.reader();
-        let Some(extent) = reader.extent(&self.schema, &self.key).await? else { return Ok(sides) };
-        self.count.estimate.store(extent.rows, Ordering::Relaxed);
+        let portion = self.portion.as_deref();
+        let Some(span) = Span::of(&*reader, &self.schema, &self.key, portion).await? else {
+            return Ok(sides);
+        };
+        self.count.estimate.store(span.rows, Ordering::Relaxed);
         let (schema, key, opened) = (Arc::clone(&self.schema), self.key.clone(), self.opened.clone());
         // Few at first: nobody knows yet how large they are.
         let mut rows = 100;
-        let mut after = None;
+        let mut after = span.after.clone();
         let mut ended = false;
         // Tasks of their own: rows are made of what a server sends while others are compared.
         let mut reads = JoinSet::new();
         let mut out = Deliveries::default();
+        if let Some(first) = span.first(&*reader, &schema, &key, &opened).await? {
+            self.keep(&Rows::new(first, &key).of(portion), &mut out, &mut sides)?;
+        }
         loop {
             while !ended && reads.len() < self.readers {
                 let from: Option<crate::source::Bound> = after.clone();
-                match reader.next_bound(&schema, &key, from.as_ref(), &extent.last, rows).await? {
+                match reader.next_bound(&schema, &key, from.as_ref(), &span.last, rows).await? {
                     Some(upto) => {
-                        ended = upto == extent.last;
+                        ended = upto == span.last;
                         after = Some(upto.clone());
                         let (reader, schema) = (Arc::clone(&reader), Arc::clone(&schema));
                         let (key, opened) = (key.clone(), opened.clone());
@@ -134,7 +141,7 @@ impl Walk {
             let bytes: usize = read.rows.iter().map(|row| row.bytes.len()).sum();
             rows = (RANGE * read.rows.len() / bytes.max(1)).clamp(1, MOST);
             let many = read.rows.len() as u64;
-            let read = Rows::new(read, &key).of(self.tenant.as_deref());
+            let read = Rows::new(read, &key).of(self.portion.as_deref());
             self.keep(&read, &mut out, &mut sides)?;
             self.count.rows.fetch_add(many, Ordering::Relaxed);
             self.pace.passed(many).await;
@@ -160,7 +167,7 @@ impl Walk {
     }
 }
 
-/// Reads all documents of a target into its buckets. `owned`: those of one tenant; the others count only if a row of it stands
+/// Reads all documents of a target into its buckets. `owned`: those of a portion; the others count only if a row of it stands
 /// behind them.
 pub(super) async fn scan(
     port: Arc<Port>,

@@ -31,8 +31,8 @@ fn asked(request: &VerifyRequest) -> String {
         Part::Since(_) => "since".to_owned(),
         Part::Sample(rows) => format!("sample {rows}"),
     };
-    let VerifyRequest { tables, sinks, keys, tenant, listed, repair, .. } = request;
-    format!("{:?}", (tables, sinks, part, keys, tenant, listed, repair.as_ref().map(|repair| repair.most)))
+    let VerifyRequest { tables, sinks, keys, only, listed, repair, .. } = request;
+    format!("{:?}", (tables, sinks, part, keys, only, listed, repair.as_ref().map(|repair| repair.most)))
 }
 
 impl Progress {

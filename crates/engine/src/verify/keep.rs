@@ -27,7 +27,7 @@ pub(super) async fn keep(
         ended_at: now_millis(),
         why: request.why.clone(),
         mode: request.mode().to_owned(),
-        tenant: request.tenant.clone(),
+        tenant: request.tenant().map(str::to_owned),
         repair: request.repair.is_some(),
         limited: report.limited,
         error: error.and_then(|error| serde_json::to_value(error).ok()),

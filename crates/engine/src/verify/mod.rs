@@ -15,16 +15,20 @@ mod judge;
 mod judged;
 mod keep;
 mod keys;
+mod portion;
+mod read_again;
 mod repair;
 mod report;
+mod rewrite;
 mod run;
 mod settled;
 mod some;
-mod tenant;
+mod span;
 
 pub(crate) use journal::Journals;
 pub use report::{
-    Drift, DriftKind, MOST_READERS, MOST_REPAIRS, Part, READERS, RepairRequest, TargetReport, Verified,
+    Drift, DriftKind, MOST_READERS, MOST_REPAIRS, Only, Part, READERS, RepairRequest, TargetReport, Verified,
     VerifyProgress, VerifyReport, VerifyRequest,
 };
+pub(crate) use rewrite::rewrite;
 pub(crate) use run::run;

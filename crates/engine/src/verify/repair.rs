@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::try_join_all;
-use tokio::sync::oneshot;
 
 use super::judge::{Finding, Judge};
+use super::read_again::{ReadAgain, stopping};
 use super::report::{Drift, DriftKind};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::ledger::AuditRecord;
-use crate::pipeline::{Accepted, Deletes, Purpose, Request, Ticket, Unit};
-use crate::sink::Held;
+use crate::pipeline::{Deletes, Request, Ticket, Unit};
+use crate::position::Position;
+use crate::sink::{Address, Held};
 use crate::value::OwnedValue;
 
 /// Puts right what one target was found to lack, to hold wrongly, or to have too much of.
@@ -59,10 +60,21 @@ impl Repair<'_> {
 
     /// What has a version that the source has not reached would refuse everything of ours.
     async fn displace(&self, findings: &[Finding]) -> Result<()> {
+        let Judge { port, plan, .. } = &*self.judge;
         let above = findings.iter().filter(|finding| finding.drift.version > finding.at.version);
-        let above: Vec<Held> = above.map(Finding::held).collect();
+        let mut above: Vec<Held> = above.map(Finding::held).collect();
+        // What should be there is written below it; what should not may lie under any tombstone.
+        let wanted: Vec<&Finding> =
+            findings.iter().filter(|finding| finding.drift.kind != DriftKind::Extra).collect();
+        let addresses: Vec<Address> = wanted.iter().map(|finding| finding.drift.address.clone()).collect();
+        let tombstones = port.sink.tombstones(plan, &addresses).await?;
+        for (finding, version) in wanted.iter().zip(tombstones) {
+            if let Some(version) = version.filter(|version| *version > finding.at.version) {
+                above.push(Held { version, ..finding.held() });
+            }
+        }
         if !above.is_empty() {
-            self.judge.port.sink.displace(&self.judge.plan, &above).await?;
+            port.sink.displace(plan, &above).await?;
         }
         Ok(())
     }
@@ -78,7 +90,7 @@ impl Repair<'_> {
         let ticket = Ticket::new(Unit::Repair);
         let request = Request::Erase { doomed, sink: self.judge.port.index, ticket: Arc::clone(&ticket) };
         self.judge.shared.requests.send(request).await.map_err(|_| stopping())?;
-        self.done(&ticket).await
+        self.again().done(&ticket).await
     }
 
     /// The rows that should be there, as they are now.
@@ -92,54 +104,16 @@ impl Repair<'_> {
         if values.is_empty() {
             return Ok(());
         }
-        let ticket = Ticket::new(Unit::Repair);
-        while self.read_once(&values, &ticket).await? == Accepted::Void {}
-        self.done(&ticket).await
+        let reader = self.judge.shared.source.reader();
+        let Judge { schema, key, .. } = &*self.judge;
+        let (reader, values) = (&reader, &values);
+        let read = |opened: Position| async move { reader.read_keys(schema, key, values, &opened).await };
+        self.again().rows(read).await.map(drop)
     }
 
-    async fn read_once(&self, values: &[Vec<OwnedValue>], ticket: &Arc<Ticket>) -> Result<Accepted> {
+    fn again(&self) -> ReadAgain<'_> {
         let Judge { shared, schema, key, port, .. } = &*self.judge;
-        let send = async |request| shared.requests.send(request).await.map_err(|_| stopping());
-        let (reply, opened) = oneshot::channel();
-        send(Request::Open { table: Arc::clone(&schema.name), key: key.clone(), reply }).await?;
-        let (window, position) = opened.await.map_err(|_| stopping())?;
-        let rows = match shared.source.reader().read_keys(schema, key, values, &position).await {
-            Ok(rows) => rows,
-            Err(error) => {
-                send(Request::Close { window }).await?;
-                return Err(error);
-            }
-        };
-        let purpose = Purpose::Repair { sink: port.index, ticket: Arc::clone(ticket) };
-        let (reply, answer) = oneshot::channel();
-        send(Request::Rows { window, key: key.clone(), rows, purpose, reply }).await?;
-        answer.await.map_err(|_| stopping())
-    }
-
-    /// Until what is on the ticket is durable.
-    async fn done(&self, ticket: &Ticket) -> Result<()> {
-        let shared = &self.judge.shared;
-        let mut committed = shared.committed.subscribe();
-        let mut ended = shared.ended.subscribe();
-        while !ticket.is_done() || ticket.is_untaken() {
-            if let Some(error) = shared.halted() {
-                return Err(error);
-            }
-            if shared.tracker.any_abandoned(&[self.judge.port.index]) {
-                return Err(Error::new(Code::VerifyStopped, format!("{} has halted", self.judge.port.name)));
-            }
-            shared.commit_wanted.notify_one();
-            tokio::select! {
-                changed = committed.changed() => changed.map_err(|_| stopping())?,
-                // Nothing is committed any more.
-                _ = ended.wait_for(|ended| *ended) => {
-                    if !ticket.is_done() || ticket.is_untaken() {
-                        return Err(stopping());
-                    }
-                }
-            }
-        }
-        Ok(())
+        ReadAgain { shared, schema, key, port }
     }
 
     /// `confirmed`: they were looked at again, and are as they should be.
@@ -176,8 +150,4 @@ impl Repair<'_> {
 
 fn count(counter: &AtomicU64, documents: usize) {
     counter.fetch_add(documents as u64, Ordering::Relaxed);
-}
-
-fn stopping() -> Error {
-    Error::new(Code::Stopped, "the pipeline is stopping")
 }

@@ -45,6 +45,18 @@ impl Part {
     }
 }
 
+/// Some rows of a table, by what they hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Only {
+    /// Those of this tenant, by the pipeline's `tenant:` column.
+    Tenant(String),
+    /// Those whose keys lie between two, both included, in the source's order. Keys are texts, as `{key}` writes them.
+    Keys { from: Option<String>, to: Option<String> },
+    /// Those for which this is true, in the language of a filter's `when:`.
+    Where(String),
+}
+
 /// Which tables and targets to compare, and how gently.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VerifyRequest {
@@ -55,8 +67,8 @@ pub struct VerifyRequest {
     pub part: Part,
     /// Only these keys, as people write them; empty for all. `part` means nothing then.
     pub keys: Vec<String>,
-    /// Only rows and documents of this tenant, by the pipeline's `tenant:` column.
-    pub tenant: Option<String>,
+    /// Only these rows and their documents; all of them if absent.
+    pub only: Option<Only>,
     /// Goes on with a comparison that asked the same and was interrupted: tables that it was done with are not read again.
     pub resume: bool,
     /// At most so many rows a second are read from the source, and of each target; `None` as fast as they come.
@@ -77,12 +89,24 @@ impl VerifyRequest {
     /// Whether nothing is left out that could be compared.
     pub fn is_whole(&self) -> bool {
         let part = self.part == Part::All && self.keys.is_empty();
-        part && self.tables.is_empty() && self.sinks.is_empty() && self.tenant.is_none()
+        part && self.tables.is_empty() && self.sinks.is_empty() && self.only.is_none()
     }
 
-    /// The word in records and reports.
+    /// The tenant that it is about.
+    pub fn tenant(&self) -> Option<&str> {
+        match &self.only {
+            Some(Only::Tenant(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The word in records and reports. Of a tenant it may be everything.
     pub fn mode(&self) -> &'static str {
-        if self.keys.is_empty() { self.part.name() } else { "keys" }
+        match self.only {
+            _ if !self.keys.is_empty() => "keys",
+            Some(Only::Keys { .. } | Only::Where(_)) => "part",
+            Some(Only::Tenant(_)) | None => self.part.name(),
+        }
     }
 }
 

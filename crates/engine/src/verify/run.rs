@@ -11,9 +11,9 @@ use super::compare::Comparison;
 use super::gather::Count;
 use super::interrupted::Progress;
 use super::keep;
+use super::portion::Portion;
 use super::report::{Part, TargetReport, Verified, VerifyProgress, VerifyReport, VerifyRequest};
 use super::some::Touched;
-use super::tenant::Tenant;
 use crate::clock::now_millis;
 use crate::error::{Code, Error, Result};
 use crate::ledger::TableState;
@@ -123,7 +123,7 @@ impl Run<'_> {
         let Run { shared, request, folder, .. } = *self;
         let tables = tables(shared, request).await?;
         if let Part::Since(since) = done.part {
-            let touched = Touched::read(shared, since, &tables, request.tenant.as_deref(), folder);
+            let touched = Touched::read(shared, since, &tables, request, folder);
             self.touched = Some(touched.await?);
         }
         for schema in tables {
@@ -163,13 +163,10 @@ impl Run<'_> {
         }
         let key = shared.routes.key_columns(schema);
         let key = key.ok_or_else(|| Error::new(Code::RouteNoKey, format!("{} has no key", schema.name)))?;
-        let tenant = match &request.tenant {
-            Some(name) => match Tenant::of(shared, schema, name)? {
-                Some(tenant) => Some(Arc::new(tenant)),
-                None => return Ok(Vec::new()),
-            },
-            None => None,
-        };
+        let portion = Portion::of(shared, schema, &key, request)?.map(Arc::new);
+        if portion.is_none() && request.only.is_some() {
+            return Ok(Vec::new());
+        }
         // Taken by the first try: should there be another one, all of the table is compared.
         let touched = touched.as_mut().map(|touched| {
             let of_plan = targets.iter().map(|(_, plan)| Some((plan.id, touched.of(&schema.name, plan.id)?)));
@@ -184,7 +181,7 @@ impl Run<'_> {
             schema,
             key: &key,
             targets,
-            tenant,
+            portion,
             count,
             repaired,
             limited,

@@ -14,7 +14,8 @@ use super::buckets::{BUCKETS, Buckets, Record, address_bytes, address_of, hash, 
 use super::expected::{Rows, packed_key};
 use super::gather::{Count, Pace};
 use super::join::Suspect;
-use super::tenant::Tenant;
+use super::portion::Portion;
+use super::report::VerifyRequest;
 use crate::change::{CaptureBatch, Change};
 use crate::clock::now_millis;
 use crate::error::Result;
@@ -96,18 +97,18 @@ impl Touched {
         shared: &Arc<Shared>,
         since: i64,
         tables: &[Arc<TableSchema>],
-        tenant: Option<&str>,
+        request: &VerifyRequest,
         folder: &Path,
     ) -> Result<Touched> {
         let mut wanted = HashMap::new();
         let mut touched = Touched::default();
         for schema in tables {
             let Some(key) = shared.routes.key_columns(schema) else { continue };
-            let tenant = match tenant {
-                Some(name) => Tenant::of(shared, schema, name)?,
-                None => None,
-            };
-            wanted.insert(Arc::clone(&schema.name), (key, tenant));
+            let portion = Portion::of(shared, schema, &key, request)?;
+            if portion.is_none() && request.only.is_some() {
+                continue;
+            }
+            wanted.insert(Arc::clone(&schema.name), (key, portion));
             for (_, plan) in shared.routes.targets_of(&schema.name) {
                 touched.of_plan.insert(plan.id, Suspects::new(folder, plan.id));
             }
@@ -129,13 +130,13 @@ impl Touched {
         &mut self,
         shared: &Shared,
         changes: Vec<Change>,
-        wanted: &HashMap<Arc<str>, (Vec<usize>, Option<Tenant>)>,
+        wanted: &HashMap<Arc<str>, (Vec<usize>, Option<Portion>)>,
     ) -> Result<()> {
         let owned = |change: &Change| {
-            let Some((_, tenant)) = wanted.get(&change.schema.name) else { return false };
+            let Some((_, portion)) = wanted.get(&change.schema.name) else { return false };
             let owns =
-                |tenant: &Tenant| change.before.iter().chain(&change.after).any(|row| tenant.owns(row));
-            tenant.as_ref().is_none_or(owns)
+                |portion: &Portion| change.before.iter().chain(&change.after).any(|row| portion.owns(row));
+            portion.as_ref().is_none_or(owns)
         };
         let changes = changes.into_iter().filter(owned).collect();
         let batch = Arc::new(CaptureBatch::at(Position::nowhere(Version::ZERO), changes));
@@ -173,7 +174,7 @@ pub(super) struct Sample<'a> {
     pub schema: &'a Arc<TableSchema>,
     /// Columns of the key.
     pub key: &'a [usize],
-    pub tenant: Option<&'a Tenant>,
+    pub portion: Option<&'a Portion>,
     pub count: &'a Count,
     /// About so many.
     pub rows: u64,
@@ -209,7 +210,7 @@ impl Sample<'_> {
                 if wanted {
                     let read = reader.read_range(schema, key, after.as_ref(), &upto, opened).await?;
                     let many = read.rows.len() as u64;
-                    self.keep(&Rows::new(read, key).of(self.tenant), &mut out, of_plan)?;
+                    self.keep(&Rows::new(read, key).of(self.portion), &mut out, of_plan)?;
                     self.count.rows.fetch_add(many, Ordering::Relaxed);
                     pace.passed(many).await;
                 }

@@ -76,6 +76,27 @@ impl Key {
         Bound(serde_json::to_string(values).unwrap_or_default())
     }
 
+    /// What selects values that a person names as [`Key::select_list`] selects those of a row; `None` for what cannot be named.
+    pub fn shown(&self, values: &[OwnedValue]) -> Option<String> {
+        let one = |(column, value): (&KeyColumn, &OwnedValue)| match (&column.kind, value.borrow()) {
+            (ColumnType::Integer { .. } | ColumnType::Year, Value::Int(number)) => Some(number.to_string()),
+            (ColumnType::Integer { .. } | ColumnType::Year | ColumnType::Bit { .. }, Value::UInt(number)) => {
+                Some(number.to_string())
+            }
+            (ColumnType::Decimal { .. }, Value::Decimal(text)) => {
+                let digits = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || "-.".contains(c));
+                digits.then(|| text.to_owned())
+            }
+            (ColumnType::Text { charset, .. }, Value::Text(text)) => {
+                let text = hex(text.as_bytes());
+                Some(format!("HEX(CONVERT(_utf8mb4 {text} USING {}))", introducer(charset.name)))
+            }
+            _ => None,
+        };
+        let all: Option<Vec<String>> = self.columns.iter().zip(values).map(one).collect();
+        all.filter(|_| values.len() == self.columns.len()).map(|all| all.join(", "))
+    }
+
     fn values(&self, bound: &Bound) -> Result<Vec<Option<String>>> {
         let bad = || Error::new(Code::Internal, format!("{:?} is not a bound of this key", bound.0));
         let values: Values = serde_json::from_str(&bound.0).map_err(|_| bad())?;

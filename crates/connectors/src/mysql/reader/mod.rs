@@ -148,6 +148,20 @@ impl TableReader for MysqlReader {
         Ok(last.map(|values| Extent { last: key.bound(&values), rows }))
     }
 
+    async fn bound(&self, schema: &TableSchema, key: &[usize], values: &[OwnedValue]) -> Result<Bound> {
+        let mut session = self.pool.take().await?;
+        let key = self.key(&mut session, schema, key).await?;
+        let Some(shown) = key.shown(values) else {
+            let what = format!("{}: its keys cannot be named as a range", schema.name);
+            return Err(Error::new(Code::ResyncPart, what));
+        };
+        // The server writes texts down in the charsets of their columns.
+        let named = self.key_row(&mut session, &format!("SELECT {shown}")).await?;
+        self.pool.give(session);
+        let none = || Error::new(Code::Internal, "a SELECT of values answers no row");
+        Ok(key.bound(&named.ok_or_else(none)?))
+    }
+
     async fn next_bound(
         &self,
         schema: &TableSchema,

@@ -237,5 +237,18 @@ async fn documents_are_told_whoever_wrote_them_and_can_be_displaced() {
     let ours = [address(1), address(5), address(6)];
     let found = read_whole(&sink, &plan, &ours).await;
     assert_eq!(found, [expected[0].clone(), format!("|{}|1|{{}}", key(5)), format!("|{}|1|{{}}", key(6))]);
-    (1..=8).for_each(|n| _ = look::<redis::Value>(&url, &["DEL", &key(n)]));
+
+    let tombstone = |n: u64| slots::tombstone(&key(n));
+    applied(&sink, &[absent(&plan, "", &key(2), version(9))]).await;
+    look::<redis::Value>(&url, &["SET", &tombstone(1), "9999999999999999999"]);
+    look::<redis::Value>(&url, &["SET", &tombstone(3), "no version"]);
+    let four = [address(1), address(2), address(3), address(9)];
+    let tombstones = sink.tombstones(&plan, &four).await.unwrap();
+    assert_eq!(tombstones, [Some(Version::MAX), Some(version(9)), None, None]);
+    let some = [held(1, Version::MAX), held(2, version(8)), held(2, version(9))];
+    assert_eq!(sink.displace(&plan, &some).await.unwrap(), [true, false, true]);
+    // What stood beside the tombstone stays.
+    assert_eq!(read_whole(&sink, &plan, &[address(1)]).await, [expected[0].clone()]);
+    applied(&sink, &[document(&plan, "", &key(2), version(1), "{}")]).await;
+    (1..=8).for_each(|n| _ = look::<redis::Value>(&url, &["DEL", &key(n), &tombstone(n)]));
 }

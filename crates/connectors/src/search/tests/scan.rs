@@ -246,3 +246,22 @@ async fn documents_are_told_whoever_wrote_them_and_can_be_displaced() {
     })
     .await;
 }
+
+/// As a kill in the moment of a displacement leaves it.
+#[tokio::test]
+async fn an_index_that_forgets_deletes_remembers_them_again_before_the_first_write() {
+    on_each(async |bench: Bench| {
+        applied(&bench, &[bench.put("a", 7, "{}")]).await;
+        let kept = async |bench: &Bench| {
+            let (_, settings) = bench.ask(Method::GET, "/{}/_settings?flat_settings=true", Value::Null).await;
+            settings[format!("{}-000001", bench.index)]["settings"]["index.gc_deletes"].clone()
+        };
+        bench.ask(Method::PUT, "/{}/_settings", json!({"index": {"gc_deletes": "0ms"}})).await;
+        assert_eq!(kept(&bench).await, json!("0ms"));
+        let sink = bench.restarted();
+        let bench = Bench { sink, ..bench };
+        applied(&bench, &[bench.put("b", 8, "{}")]).await;
+        assert_eq!(kept(&bench).await, json!("1h"));
+    })
+    .await;
+}

@@ -326,6 +326,15 @@ impl Sink for SqliteSink {
         .await
     }
 
+    async fn tombstones(&self, plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Version>>> {
+        let (kind, addresses) = (plan.spec.kind, addresses.to_vec());
+        self.with(move |shared, state| {
+            let Some(c) = shared.existing(state)? else { return Ok(vec![None; addresses.len()]) };
+            scan::tombstones(c, kind, &addresses).map_err(|e| shared.failed(&e))
+        })
+        .await
+    }
+
     async fn read(&self, plan: &TargetPlan, addresses: &[Address]) -> Result<Vec<Option<Held>>> {
         let (kind, addresses) = (plan.spec.kind, addresses.to_vec());
         self.with(move |shared, state| {

@@ -143,3 +143,28 @@ pub fn read(c: &Connection, kind: TargetKind, addresses: &[Address], now: i64) -
     };
     addresses.iter().map(&mut one).collect()
 }
+
+/// The versions of the tombstones at these addresses, in their order.
+pub fn tombstones(c: &Connection, kind: TargetKind, addresses: &[Address]) -> Result<Vec<Option<Version>>> {
+    let (table, sql) = match kind {
+        TargetKind::Search => (
+            "documents",
+            "SELECT version FROM documents WHERE index_name = ?1 AND id = ?2 AND document IS NULL",
+        ),
+        TargetKind::Cache => {
+            ("cache", "SELECT version FROM cache WHERE ?1 IS NOT NULL AND key = ?2 AND value IS NULL")
+        }
+        _ => (
+            "collections",
+            "SELECT version FROM collections WHERE collection = ?1 AND id = ?2 AND document IS NULL",
+        ),
+    };
+    if !has_table(c, table)? {
+        return Ok(vec![None; addresses.len()]);
+    }
+    let mut statement = c.prepare_cached(sql)?;
+    let mut one = |address: &Address| {
+        statement.query_row(params![&*address.target, &*address.id], |row| version(row, 0)).optional()
+    };
+    addresses.iter().map(&mut one).collect()
+}

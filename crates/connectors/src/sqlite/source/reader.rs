@@ -14,7 +14,7 @@ use syncline_engine::position::{Position, ResumeToken};
 use syncline_engine::row::RowImage;
 use syncline_engine::schema::TableSchema;
 use syncline_engine::source::{Bound, Extent, ReadMark, ReadRows, TableReader};
-use syncline_engine::value::OwnedValue;
+use syncline_engine::value::{OwnedValue, Value};
 
 use super::token::{Token, version_after};
 use super::{Shared, bound, catalog, layout, values};
@@ -255,10 +255,32 @@ fn token(opened: &Position) -> Result<Token> {
     })
 }
 
+/// A value that a person names, as SQLite compares it: a column's affinity makes a number of a decimal's text.
+fn named(value: Value<'_>) -> Option<ValueRef<'_>> {
+    match value {
+        Value::Int(number) => Some(ValueRef::Integer(number)),
+        Value::UInt(number) => i64::try_from(number).ok().map(ValueRef::Integer),
+        Value::Double(number) => Some(ValueRef::Real(number)),
+        Value::Text(text) | Value::Decimal(text) => Some(ValueRef::Text(text.as_bytes())),
+        _ => None,
+    }
+}
+
 #[async_trait]
 impl TableReader for Reader {
     async fn extent(&self, schema: &TableSchema, key: &[usize]) -> Result<Option<Extent>> {
         self.snapshot(Call::new(schema, key), |s| s.extent()).await
+    }
+
+    async fn bound(&self, schema: &TableSchema, key: &[usize], values: &[OwnedValue]) -> Result<Bound> {
+        let parts: Option<Vec<ValueRef<'_>>> = values.iter().map(|value| named(value.borrow())).collect();
+        match parts.filter(|parts| parts.len() == key.len()) {
+            Some(parts) => bound::encode(&parts),
+            None => {
+                let what = format!("{}: its keys cannot be named as a range", schema.name);
+                Err(Error::new(Code::ResyncPart, what))
+            }
+        }
     }
 
     async fn next_bound(

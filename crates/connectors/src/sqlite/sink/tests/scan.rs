@@ -171,5 +171,13 @@ async fn documents_are_told_whoever_wrote_them_and_can_be_displaced() {
         applied(&sink, &[document(&plan, target, "high", at(1), "{}")]).await;
         let found = read_whole(&sink, &plan, &[address("high")]).await;
         assert_eq!(found, [format!("{target}|high|{}|{{}}", at(1).get())], "{kind:?}");
+
+        change(&path, &format!("UPDATE {table} SET version = {} WHERE version = {}", i64::MAX, at(4).get()));
+        let addresses = ["a", "gone", "never"].map(address);
+        let tombstones = sink.tombstones(&plan, &addresses).await.unwrap();
+        assert_eq!(tombstones, [None, Some(Version::MAX), None], "{kind:?}");
+        let some = [held("gone", at(4)), held("gone", Version::MAX)];
+        assert_eq!(sink.displace(&plan, &some).await.unwrap(), [false, true], "{kind:?}");
+        applied(&sink, &[document(&plan, target, "gone", at(2), "{}")]).await;
     }
 }

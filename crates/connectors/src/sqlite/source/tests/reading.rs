@@ -212,3 +212,36 @@ async fn a_table_that_changed_under_the_reader_is_told() {
     let error = reader.extent(&schema, &[0]).await.unwrap_err();
     assert_eq!(error.code(), Code::SqliteSchema);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_that_a_person_names_has_both_ends_where_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    program(
+        folder.path(),
+        "CREATE TABLE texts (k TEXT PRIMARY KEY COLLATE NOCASE, n);
+         CREATE TABLE prices (k DECIMAL(9, 2) PRIMARY KEY, n);
+         INSERT INTO texts VALUES ('a', 1), ('B', 2), ('c', 3), ('D', 4);
+         INSERT INTO prices VALUES (2.5, 1), (10, 2), (100.25, 3);",
+    );
+    let source = source(folder.path(), &pipeline("p", &["main.*"]));
+    let at = Tap::open(&source, None).await.unwrap().position;
+    let reader = source.reader();
+    let read = async |table: &str, from: OwnedValue, to: OwnedValue| {
+        let schema = schema(&source, table).await;
+        let bound = async |value: OwnedValue| reader.bound(&schema, &[0], &[value]).await.unwrap();
+        let (after, last) = (bound(from).await, bound(to).await);
+        assert!(reader.next_bound(&schema, &[0], Some(&last), &last, 5).await.unwrap().is_none());
+        let upto = reader.next_bound(&schema, &[0], Some(&after), &last, 5).await.unwrap().unwrap();
+        let found = reader.read_range(&schema, &[0], Some(&after), &upto, &at).await.unwrap();
+        rows(&found).into_iter().map(|row| row[1].clone()).collect::<Vec<_>>()
+    };
+    let text = |text: &str| OwnedValue::Text(text.into());
+    assert_eq!(read("texts", text("A"), text("C")).await, ["2", "3"]);
+    let price = |text: &str| OwnedValue::Decimal(text.into());
+    assert_eq!(read("prices", price("2.5"), price("99")).await, ["2"]);
+    let texts = schema(&source, "texts").await;
+    for values in [&[][..], &[OwnedValue::Null], &[text("a"), text("b")]] {
+        let error = reader.bound(&texts, &[0], values).await.unwrap_err();
+        assert_eq!(error.code(), Code::ResyncPart);
+    }
+}
