@@ -5,6 +5,7 @@
 mod alerts;
 mod anew;
 mod audit;
+mod checkpoint;
 mod control;
 mod dead_letters;
 mod exits;

@@ -199,11 +199,11 @@ def killed_at(stage, boundary, back=False):
     back to the index that another one has kept."""
     if back:
         stage.call("resync", "shop.yaml", "--table", "main.cases")
-    before = len(stage.tasks())
+    before = stage.tasks()[-1]["id"]
     asking = stage.ask_for("resync", "rollback", "shop.yaml", str(stage.tasks()[-1]["id"])) if back else stage.begin()
     hit = None
     while hit is None:
-        task = (stage.tasks()[before:] or [{}])[0]
+        task = next((task for task in stage.tasks() if task["id"] > before), {})
         state = task.get("state")
         if boundary == "moved":
             moved = state == "swapping" and stage.live() == [task["form"]["index"]["next"]]
@@ -337,10 +337,10 @@ def run(stage):
         if stage.tasks()[-1]["state"] != "cancelled" or stage.live() != before or stage.indices() != before:
             raise Failed(f"cancelled: {stage.tasks()[-1]} {stage.indices()}")
         print("cancelled: the live index is as it was", flush=True)
-        part(stage)
     finally:
         load.end()
     require_clean(stage)
+    part(stage)
     stale(stage)
     require_clean(stage)
     stage.stop()

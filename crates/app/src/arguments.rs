@@ -284,6 +284,23 @@ pub enum CheckpointCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Says how it would move the checkpoints of a pipeline; does it with `--yes`.
+    Set {
+        /// The configuration.
+        file: PathBuf,
+        /// Whose checkpoints.
+        #[arg(long, value_name = "NAME")]
+        pipeline: String,
+        /// Where to, as `get` shows it. Forward skips changes: all tables are stale then.
+        #[arg(long, value_name = "POSITION")]
+        position: String,
+        /// Moves them.
+        #[arg(long)]
+        yes: bool,
+        /// JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

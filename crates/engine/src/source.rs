@@ -37,6 +37,11 @@ pub trait Source: Send + Sync {
     /// [`crate::error::Code::VerifySince`] if the source's log does not reach back so far. Ends early if nobody listens.
     async fn recent(&self, since: i64, pieces: &mpsc::Sender<Recent>) -> Result<()>;
 
+    /// The position that a person names by its text ([`crate::position::ResumeToken::text`]), as a checkpoint. `known` is one of
+    /// this source, whose history and epoch it has to be of. Fails with [`crate::error::Code::CheckpointPosition`] unless a
+    /// stream may begin there: between two transactions, still held, and not behind the source's present. Changes nothing.
+    async fn position(&self, text: &str, known: &StoredPosition) -> Result<StoredPosition>;
+
     /// Everything below `position` is durable everywhere: the source may forget it (SQLite prunes its change table).
     async fn acknowledge(&self, position: &StoredPosition) -> Result<()>;
 

@@ -11,6 +11,7 @@ mod get;
 mod letter_books;
 mod letter_care;
 mod lint;
+mod moved;
 pub mod names;
 mod preflight;
 mod progress;
@@ -44,6 +45,9 @@ pub async fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Dlq(command) => dead_letters::dlq(command).await,
         Command::Ledger(LedgerCommand::Backup { file, dest }) => book::backup(&file, &dest).await,
         Command::Checkpoint(CheckpointCommand::Get { file, json }) => book::checkpoint(&file, json).await,
+        Command::Checkpoint(CheckpointCommand::Set { file, pipeline, position, yes, json }) => {
+            moved::set(&file, &pipeline, &position, yes, json).await
+        }
         Command::Audit(command) => audit::audit(command).await,
         Command::Search(args) => search::search(args).await,
         Command::Get(args) => get::get(args).await,

@@ -8,6 +8,7 @@ pub mod codec;
 mod config;
 mod context;
 mod ddl;
+mod named;
 mod position;
 mod reader;
 mod schema;

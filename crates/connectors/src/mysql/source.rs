@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use super::config::MysqlConfig;
 use super::context::Context;
 use super::reader::{self, Reached};
-use super::schema;
 use super::stream::MysqlStream;
+use super::{named, schema};
 use crate::connection::ConnectionSpec;
 
 /// A MySQL or MariaDB server as a source.
@@ -53,6 +53,10 @@ impl Source for MysqlSource {
 
     fn reader(&self) -> Arc<dyn TableReader> {
         Arc::new(reader::MysqlReader::new(Arc::clone(&self.context)))
+    }
+
+    async fn position(&self, text: &str, known: &StoredPosition) -> Result<StoredPosition> {
+        named::position(&self.context, text, known).await
     }
 
     async fn mark(&self) -> Result<Box<dyn HighMark>> {

@@ -244,6 +244,13 @@ impl Source for Shared {
         Arc::new(self.clone())
     }
 
+    async fn position(&self, text: &str, _: &StoredPosition) -> Result<StoredPosition> {
+        let wrong = || Error::new(Code::CheckpointPosition, "no such transaction");
+        let next = text.parse().map_err(|_| wrong())?;
+        let present = self.script.history.lock().unwrap().transactions.len() as u64;
+        if next > present { Err(wrong()) } else { Ok(StoredPosition::from(&position(next))) }
+    }
+
     async fn mark(&self) -> Result<Box<dyn HighMark>> {
         let present = self.script.history.lock().unwrap().transactions.len() as u64;
         Ok(Box::new(Mark(position(present))))

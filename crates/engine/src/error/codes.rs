@@ -186,6 +186,9 @@ codes! {
     ResyncDrift = 2703, Command, "what was filled does not hold what it should", "see the message; the live target is as it was. Then syncline resync FILE --table TABLE";
     ResyncOver = 2704, Command, "there is no such resync any more", "syncline resync list FILE shows what there is";
     ResyncPart = 2705, Command, "the rows of a part cannot be told from the others", "name them with one of --tenant, --from and --to, or --where; see the page of this code";
+    CheckpointPosition = 2706, Command, "the position cannot be a checkpoint", "syncline checkpoint get FILE shows where the targets are; see the page of this code";
+    CheckpointInUse = 2707, Command, "a running syncline writes the checkpoints", "stop it, then try again";
+    CheckpointSkipped = 2708, Warning, "changes were skipped by moving a checkpoint", "syncline backfill FILE --table TABLE";
 }
 
 impl Code {

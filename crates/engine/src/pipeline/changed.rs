@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Shared;
-use super::stale::{self, MadeTarget};
+use super::stale::{self, MadeTarget, target_of};
 use crate::error::{Code, Error, Result};
 use crate::ledger::{AuditRecord, Ledger, PipelineRecord, TableRecord, TableState};
 use crate::position::Position;
-use crate::route::{FilterTest, RouteSpec, TargetPlan, TargetSpec, TransformAction};
+use crate::route::{FilterTest, RouteSpec, TargetSpec, TransformAction};
 use crate::schema::TableSchema;
 
 /// The property that keeps them.
@@ -201,10 +201,6 @@ impl Shared {
         self.tables.set(table, record.clone());
         self.ledger.set_table(&self.spec.name, table, &record).await
     }
-}
-
-fn target_of(plan: &TargetPlan) -> String {
-    format!("{}: {}", plan.spec.kind.word(), plan.spec.template)
 }
 
 /// All that decides which documents a table has at a target and where.

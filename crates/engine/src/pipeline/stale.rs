@@ -5,12 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Code, Error, Result};
 use crate::ledger::{Ledger, TableRecord, TableState};
+use crate::route::TargetPlan;
 
 /// The property that keeps it.
 const PROPERTY: &str = "stale";
 
 /// A sink, and one of its targets as a file writes it: `index: cases`.
 pub type MadeTarget = (String, String);
+
+/// A target as a file writes it.
+pub(super) fn target_of(plan: &TargetPlan) -> String {
+    format!("{}: {}", plan.spec.kind.word(), plan.spec.template)
+}
 
 /// By table.
 type Stale = BTreeMap<String, BTreeSet<MadeTarget>>;

@@ -101,7 +101,8 @@ impl Comparison<'_> {
         let Some(opened) = self.settled().await? else { return Ok(Vec::new()) };
         let mut suspects = self.suspects();
         let (shared, schema, key) = (self.shared, self.schema, self.key);
-        let sample = Sample { shared, schema, key, portion: self.portion.as_deref(), count: &self.count, rows };
+        let sample =
+            Sample { shared, schema, key, portion: self.portion.as_deref(), count: &self.count, rows };
         sample.take(&opened, Pace::new(self.shared, self.request.rows_per_second), &mut suspects).await?;
         self.some(suspects).await
     }

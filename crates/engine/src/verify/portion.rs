@@ -10,9 +10,7 @@ use serde_json::value::RawValue;
 use super::report::{Only, VerifyRequest};
 use crate::error::{Code, Error, Result};
 use crate::pipeline::Shared;
-use crate::route::{
-    RowTest, TargetPlan, fields, key_parts, key_text, key_values, whole_numbers_in_address,
-};
+use crate::route::{RowTest, TargetPlan, fields, key_parts, key_text, key_values, whole_numbers_in_address};
 use crate::row::RowImage;
 use crate::schema::TableSchema;
 use crate::sink::Held;

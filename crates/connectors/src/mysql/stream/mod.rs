@@ -26,6 +26,7 @@ pub use gtid_set::encode as encode_gtids;
 pub use head::Head;
 
 pub use recent::read as recent;
+pub use resume::check as held;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,6 +9,7 @@ mod index_sql;
 mod install;
 mod layout;
 mod log;
+mod named;
 mod prune;
 mod reader;
 mod recent;
@@ -217,6 +218,11 @@ impl Source for SqliteSource {
         let (shared, epoch) = (Arc::clone(&self.shared), self.shared.epoch().await?);
         let pieces = pieces.clone();
         self.shared.blocking(move |_| recent::read(&shared, epoch, since, &pieces)).await
+    }
+
+    async fn position(&self, text: &str, known: &StoredPosition) -> Result<StoredPosition> {
+        let (text, known) = (text.to_owned(), known.clone());
+        self.shared.blocking(move |shared| named::position(shared, &text, &known)).await
     }
 
     async fn acknowledge(&self, position: &StoredPosition) -> Result<()> {

@@ -236,9 +236,9 @@ async fn a_range_that_a_person_names_has_both_ends_where_they_say() {
         rows(&found).into_iter().map(|row| row[1].clone()).collect::<Vec<_>>()
     };
     let text = |text: &str| OwnedValue::Text(text.into());
-    assert_eq!(read("texts", text("A"), text("C")).await, ["2", "3"]);
+    assert_eq!(read("texts", text("A"), text("C")).await, ["Int(2)", "Int(3)"]);
     let price = |text: &str| OwnedValue::Decimal(text.into());
-    assert_eq!(read("prices", price("2.5"), price("99")).await, ["2"]);
+    assert_eq!(read("prices", price("2.5"), price("99")).await, ["Int(2)"]);
     let texts = schema(&source, "texts").await;
     for values in [&[][..], &[OwnedValue::Null], &[text("a"), text("b")]] {
         let error = reader.bound(&texts, &[0], values).await.unwrap_err();
