@@ -55,8 +55,8 @@ pub async fn position(context: &Context, text: &str, known: &StoredPosition) -> 
         offset,
         gtids: Arc::new(Gtids::None),
         identity: of.identity,
-        // It is learned from the file.
-        format: 0,
+        // What is known of the file is proven when a stream begins there; of another one it is learned then.
+        format: if *of.file == *at.file { of.format } else { 0 },
     };
     held(&mut session, &token).await.map_err(|error| refused(error.message()))?;
     let present = session.coordinate().await?;

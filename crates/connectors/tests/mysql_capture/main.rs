@@ -6,6 +6,7 @@ mod alterations;
 mod checks;
 mod healing;
 mod login;
+mod named;
 mod order;
 mod reads;
 mod recent;
