@@ -164,21 +164,23 @@ mod tests {
             ledger.set_table("p", table, &stale).await.unwrap();
         }
         let (x, y) = (("a".to_owned(), plan::index_target("x")), ("a".to_owned(), plan::index_target("y")));
-        let filled = |index: &str| ("a~resync-1".to_owned(), plan::index_target(&plan::filling(index)));
+        let filled =
+            |id: u64, index: &str| (format!("a~resync-{id}"), plan::index_target(&plan::filling(index)));
         // As a start with a changed file leaves it; the route of one changed once more while it was filled.
-        let known = json!({ "s.both": [x, y], "s.one": [x], "s.again": [x, filled("x-000002")] });
+        let known = json!({ "s.both": [x, y], "s.one": [x], "s.again": [x, filled(1, "x-000002")] });
+        let known = json!({ "tables": known, "made_by": "" });
         ledger.set_property("p", "stale", &known.to_string()).await.unwrap();
         let states = async || {
             let tables = ledger.pipeline("p").await.unwrap().tables;
             tables.keys().map(String::as_str).collect::<Vec<_>>().join(" ")
         };
         for _ in 0..2 {
-            pipeline::made_anew(&*ledger, "p", &x, &filled("x-000002")).await.unwrap();
+            pipeline::made_anew(&*ledger, "p", &x, &filled(1, "x-000002")).await.unwrap();
             assert_eq!(states().await, "s.again s.both");
         }
-        pipeline::made_anew(&*ledger, "p", &y, &filled("y-000002")).await.unwrap();
+        pipeline::made_anew(&*ledger, "p", &y, &filled(2, "y-000002")).await.unwrap();
         assert_eq!(states().await, "s.again");
-        pipeline::made_anew(&*ledger, "p", &x, &filled("x-000003")).await.unwrap();
+        pipeline::made_anew(&*ledger, "p", &x, &filled(3, "x-000003")).await.unwrap();
         assert_eq!(states().await, "");
     }
 }

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Code, Error, Result};
 use crate::ledger::{Ledger, TableRecord, TableState};
 use crate::route::TargetPlan;
@@ -18,8 +20,13 @@ pub(super) fn target_of(plan: &TargetPlan) -> String {
     format!("{}: {}", plan.spec.kind.word(), plan.spec.template)
 }
 
-/// By table.
-type Stale = BTreeMap<String, BTreeSet<MadeTarget>>;
+/// Where tables are stale.
+#[derive(Default, Serialize, Deserialize)]
+struct Stale {
+    tables: BTreeMap<String, BTreeSet<MadeTarget>>,
+    /// The sink that made a target anew last: what followed from that is in `tables`.
+    made_by: String,
+}
 
 async fn kept(ledger: &dyn Ledger, pipeline: &str) -> Result<Stale> {
     let text = ledger.property(pipeline, PROPERTY).await?;
@@ -43,17 +50,17 @@ pub(super) async fn note(
     again: bool,
 ) -> Result<()> {
     let mut stale = kept(ledger, pipeline).await?;
-    match stale.get_mut(table) {
+    match stale.tables.get_mut(table) {
         Some(known) if again => known.extend(targets.iter().cloned()),
         // Nobody knows in which others.
         None if again => return Ok(()),
-        _ => _ = stale.insert(table.to_owned(), targets.clone()),
+        _ => _ = stale.tables.insert(table.to_owned(), targets.clone()),
     }
     keep(ledger, pipeline, &stale).await
 }
 
 /// All documents of `target` are as `filled` has made them, which stands in its place now. Tables that were stale there and
-/// nowhere else are not any more. Only while the pipeline does not run; may be done again.
+/// nowhere else are not any more. Only while the pipeline does not run; may be done again. No two resyncs have a sink of one name.
 pub async fn made_anew(
     ledger: &dyn Ledger,
     pipeline: &str,
@@ -61,9 +68,11 @@ pub async fn made_anew(
     filled: &MadeTarget,
 ) -> Result<()> {
     let mut stale = kept(ledger, pipeline).await?;
-    let before = stale.clone();
+    if stale.made_by == filled.0 {
+        return Ok(());
+    }
     let tables = ledger.pipeline(pipeline).await?.tables;
-    for (table, targets) in &mut stale {
+    for (table, targets) in &mut stale.tables {
         let anew = targets.remove(target);
         // The route changed while it was filled.
         if targets.remove(filled) {
@@ -74,6 +83,7 @@ pub async fn made_anew(
             ledger.set_table(pipeline, table, &TableRecord::new(TableState::Ok)).await?;
         }
     }
-    stale.retain(|_, targets| !targets.is_empty());
-    if stale == before { Ok(()) } else { keep(ledger, pipeline, &stale).await }
+    stale.tables.retain(|_, targets| !targets.is_empty());
+    stale.made_by.clone_from(&filled.0);
+    keep(ledger, pipeline, &stale).await
 }
