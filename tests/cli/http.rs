@@ -257,3 +257,47 @@ fn dead_letters_are_grouped_taken_and_given_back_behind_their_scopes() {
         assert_eq!(of.count(), 1, "{action}");
     }
 }
+
+const SHELF: &str = r#"version: 1
+connections:
+  shop: sqlite:shop.db
+  shelf: sqlite:search.db
+pipelines:
+  shop:
+    source: { connection: shop, tables: ["main.*"] }
+    routes:
+      - table: main.things
+        to: [{ connection: shelf, index: things }]
+"#;
+
+#[test]
+fn a_resync_of_a_part_and_what_cannot_go_back() {
+    let (stage, _running, address) = serving_file(SHELF, true);
+    let (look, act) = ("Authorization: Bearer look\r\n", "Authorization: Bearer act\r\n");
+    let ask = |headers: &str, path: &str, body: &str| {
+        let (status, _, body) = post(address, path, &format!("{JSON}{headers}"), body);
+        (status, serde_json::from_str::<Value>(&body).unwrap())
+    };
+    let path = "/v1/pipelines/shop/resync";
+    let part = r#"{"table":"main.things","part":{"where":"id < 3"}}"#;
+    assert_eq!(ask(look, path, part).0, 403);
+    assert_eq!(ask(look, "/tasks/1/rollback", "").0, 403);
+    let once = format!("{act}Idempotency-Key: one\r\n");
+    let (status, task) = ask(&once, path, part);
+    assert_eq!((status, &task["id"], &task["part"]), (202, &json!(1), &json!({ "where": "id < 3" })));
+    assert_eq!(ask(&once, path, part), (202, task));
+    let task = || serde_json::from_str::<Value>(&get(address, "/tasks/1", look).2).unwrap();
+    stage.wait("completed", || task()["state"] == "completed");
+    for (path, body, code) in [
+        (path, r#"{"table":"main.things","part":{"where":"id < 3","tenant":"x"}}"#, "SYN-2705"),
+        (path, r#"{"table":"main.things","part":{}}"#, "SYN-2705"),
+        ("/tasks/1/rollback", "", "SYN-2704"),
+        ("/tasks/5/rollback", "", "SYN-2103"),
+    ] {
+        let (status, problem) = ask(act, path, body);
+        assert!((400..500).contains(&status) && problem["code"] == code, "{path} {body}: {status} {problem}");
+    }
+    let audit = stage.run(&["audit", "list", "shop.yaml", "--json"]).ends(0).lines();
+    let resyncs: Vec<&Value> = audit.iter().filter(|entry| entry["action"] == "resync").collect();
+    assert!(resyncs.len() == 1 && resyncs[0]["actor"] == "operator", "{resyncs:?}");
+}

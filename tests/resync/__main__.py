@@ -230,14 +230,22 @@ def killed_at(stage, boundary, back=False):
     return hit, at
 
 
+def repairs(stage):
+    entries = stage.call("audit", "list", "shop.yaml", "--json").splitlines()
+    return sum(json.loads(entry)["action"] == "repair" for entry in entries)
+
+
 def rolled_back(stage):
     """Going back, undisturbed, cancelled, and killed at each boundary."""
     first = stage.live()
     stage.call("resync", "shop.yaml", "--table", "main.cases")
     resync, second = stage.tasks()[-1]["id"], stage.live()
     time.sleep(1)
+    before = repairs(stage)
     stage.call("resync", "rollback", "shop.yaml", str(resync))
     task = stage.tasks()[-1]
+    if repairs(stage) != before:
+        raise Failed("what has no row any more was left to the comparison")
     if stage.live() != first or task["rolls_back"] != resync or task["form"]["index"]["live"] != second[0]:
         raise Failed(f"rolled back to {stage.live()}, not {first}: {task}")
     stage.call("resync", "forget", "shop.yaml", str(resync), codes=(1,))

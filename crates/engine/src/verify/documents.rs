@@ -30,7 +30,7 @@ impl Documents {
         Documents { buckets, lines: plan.spec.kind.keeps_lines(), emptied: None }
     }
 
-    /// Keeps what a scan tells. `owned`: documents of one tenant. `bytes`: a buffer.
+    /// Keeps what a scan tells. `owned`: those of a portion. `bytes`: a buffer.
     pub fn keep(
         &mut self,
         one: &Held,
