@@ -185,6 +185,9 @@ codes! {
     ResyncBusy = 2702, Command, "another resync of the pipeline is under way", "wait for it, or: syncline resync cancel FILE";
     ResyncDrift = 2703, Command, "what was filled does not hold what it should", "see the message; the live target is as it was. Then syncline resync FILE --table TABLE";
     ResyncOver = 2704, Command, "there is no such resync any more", "syncline resync list FILE shows what there is";
+    // 29xx: recovery
+    RecoveryStrategy = 2901, Config, "what recovery is to do is not sound for the cause", "use one of the strategies that are listed";
+    TargetLost = 2902, HaltPipeline, "a target does not hold what it held", "find out what emptied it; then let `recovery.on.target_lost` be `backfill`, or raise `recovery.limit`, and start again";
 }
 
 impl Code {

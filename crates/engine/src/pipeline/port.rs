@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::RwLock;
 
@@ -51,6 +51,8 @@ pub(crate) struct Port {
     pub shared: Arc<Shared>,
     prepared: RwLock<HashSet<(u32, u64)>>,
     pub parked: ParkedLetters,
+    /// Of its lanes, once they have started.
+    pub queue: OnceLock<Arc<Queue>>,
     /// How many rows are parked per (table, error code).
     causes: Mutex<HashMap<(String, String), u64>>,
 }
@@ -115,6 +117,7 @@ impl Port {
             shared,
             prepared: RwLock::default(),
             parked: ParkedLetters::default(),
+            queue: OnceLock::new(),
             causes: Mutex::default(),
         };
         loop {
@@ -133,6 +136,27 @@ impl Port {
     /// How the sink is fed.
     pub fn feeding(&self) -> Feeding {
         self.sink.feeding()
+    }
+
+    /// How many requests there are at once, and how many when the pipeline is behind. A sink that takes one at a time has its
+    /// reason for that.
+    pub fn lanes(&self) -> (usize, usize) {
+        match self.feeding() {
+            Feeding::Lanes { lanes, .. } if lanes > 1 => {
+                let widened = self.shared.spec.recovery.widen.map_or(lanes, |widen| widen.lanes);
+                (lanes, lanes.max(widened))
+            }
+            Feeding::Lanes { .. } | Feeding::CaptureOrder { .. } => (1, 1),
+        }
+    }
+
+    /// Lets all lanes work, or as many as usual. Answers whether that makes a difference.
+    pub fn set_wide(&self, wide: bool) -> bool {
+        let (lanes, most) = self.lanes();
+        if let Some(queue) = self.queue.get().filter(|_| lanes < most) {
+            queue.set_width(if wide { most } else { lanes });
+        }
+        lanes < most
     }
 
     /// Makes sure the sink was prepared for every schema in the batch, before any of it is applied.

@@ -19,6 +19,7 @@ use crate::clock::now_millis;
 use crate::error::{Code, Error, Result};
 use crate::ledger::{Ledger, TableRecord, TableState};
 use crate::position::Position;
+use crate::recovery::Recovery;
 use crate::route::{PipelineSpec, RouteTable};
 use crate::source::Source;
 use crate::tasks::Timetable;
@@ -52,6 +53,8 @@ pub(crate) struct Shared {
     pub repairs_unconfirmed: AtomicU64,
     /// The work that starts at set times.
     pub timetable: Timetable,
+    /// What is done about trouble without a person.
+    pub recovery: Recovery,
     /// Index 0 is the router: it has no port.
     pub names: Vec<String>,
     /// Ports hold this; the handle and the supervisor hold the ports.
@@ -104,6 +107,7 @@ pub(crate) struct SharedParts {
     pub written_before: BTreeSet<String>,
     pub requests: mpsc::Sender<Request>,
     pub verified: Option<Verified>,
+    pub recovery: Recovery,
 }
 
 impl Shared {
@@ -119,6 +123,7 @@ impl Shared {
             epoch: parts.record.epoch,
             written_before: parts.written_before,
             timetable: Timetable::new(&parts.spec.schedule),
+            recovery: parts.recovery,
             spec: parts.spec,
             source: parts.source,
             ledger: parts.ledger,
@@ -237,6 +242,13 @@ impl Shared {
         self.wish.send_replace(Wish::Stop);
     }
 
+    /// A halted pipeline's error has more to say.
+    pub fn say(&self, error: &Error) {
+        if let Some(halted) = &mut self.trouble().halted {
+            *halted = error.clone();
+        }
+    }
+
     /// What halted the pipeline.
     pub fn halted(&self) -> Option<Error> {
         self.trouble().halted.clone()
@@ -251,6 +263,11 @@ impl Shared {
     /// Everything captured so far lies below.
     pub(super) fn captured_up_to(&self) -> Version {
         self.position.borrow().as_ref().map_or(Version::ZERO, |position| position.version)
+    }
+
+    /// Whether a table that halted at this version may be read again.
+    pub fn is_past(&self, at: Version) -> bool {
+        self.position.borrow().as_ref().is_some_and(|position| position.version >= at)
     }
 
     /// Stops one table, durably; the others flow.

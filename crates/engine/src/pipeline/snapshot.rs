@@ -46,6 +46,9 @@ pub(crate) fn take(shared: &Shared) -> PipelineStatus {
         limits_reached: shared.limits_reached.load(Ordering::Relaxed),
         repairs_confirmed: shared.repairs_confirmed.load(Ordering::Relaxed),
         repairs_unconfirmed: shared.repairs_unconfirmed.load(Ordering::Relaxed),
+        probes: shared.recovery.probes.look(),
+        recovery: shared.recovery.look(),
+        recovered: shared.recovery.totals(),
         error: shared.halted().or_else(|| shared.source_trouble()),
     }
 }

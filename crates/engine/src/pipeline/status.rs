@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Error;
 use crate::ledger::{Counts, TableState};
+use crate::recovery::{ProbeStatus, RecoveryStatus, StepCount};
 use crate::tasks::TaskStatus;
 use crate::verify::Verified;
 
@@ -60,6 +61,12 @@ pub struct PipelineStatus {
     pub repairs_confirmed: u64,
     /// Documents that it tried to put right, and that were still wrong or were not looked at again.
     pub repairs_unconfirmed: u64,
+    /// What probes have found.
+    pub probes: Vec<ProbeStatus>,
+    /// Steps that count against the limits of recovery.
+    pub recovery: Vec<RecoveryStatus>,
+    /// All steps that recovery has ever taken.
+    pub recovered: Vec<StepCount>,
     /// What keeps the pipeline from running.
     pub error: Option<Error>,
 }
