@@ -11,6 +11,7 @@ use syncline_engine::audit::AuditEntry;
 use syncline_engine::error::{Code, Error, Place};
 use syncline_engine::ledger::{AuditRecord, Counts, PipelineRecord, ROUTER, TableState};
 use syncline_engine::pipeline::{BackfillStatus, PipelineStatus, SinkStatus, TableStatus};
+use syncline_engine::recovery::{ProbeStatus, RecoveryStatus};
 use syncline_engine::tasks::TaskStatus;
 use syncline_engine::verify::{Drift, TargetReport, Verified, VerifyProgress, VerifyReport};
 
@@ -31,7 +32,24 @@ pub fn pipeline(status: PipelineStatus) -> api::PipelineStatus {
         schedule: status.schedule.into_iter().map(scheduled).collect(),
         backfill: status.backfill.into_iter().map(backfill).collect(),
         error: status.error.as_ref().map(error_body),
+        probes: status.probes.into_iter().map(probe).collect(),
+        recovery: recoveries(status.recovery),
     }
+}
+
+fn probe(status: ProbeStatus) -> api::ProbeStatus {
+    let ProbeStatus { of, ok, since, latency_seconds, error } = status;
+    api::ProbeStatus { of, ok, since: moment(since), latency_seconds, error: error.as_ref().map(error_body) }
+}
+
+/// What recovery did of late.
+pub fn recoveries(steps: Vec<RecoveryStatus>) -> Vec<api::RecoveryStatus> {
+    steps.into_iter().map(recovery).collect()
+}
+
+fn recovery(status: RecoveryStatus) -> api::RecoveryStatus {
+    let RecoveryStatus { cause, of, step, steps, last_at, limited } = status;
+    api::RecoveryStatus { cause, of, step, steps, last_at: moment(last_at), limited }
 }
 
 fn table(status: TableStatus) -> api::TableStatus {
@@ -133,6 +151,8 @@ pub fn stopped(
         schedule: schedule.into_iter().map(scheduled).collect(),
         backfill: Vec::new(),
         error: None,
+        probes: Vec::new(),
+        recovery: Vec::new(),
     }
 }
 

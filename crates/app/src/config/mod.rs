@@ -9,6 +9,9 @@ mod lint;
 mod pipelines;
 mod places;
 mod read;
+mod recovery;
+#[cfg(test)]
+mod recovery_tests;
 mod routes;
 mod schedule;
 #[cfg(test)]

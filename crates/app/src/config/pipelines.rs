@@ -8,7 +8,7 @@ use super::connections::{Connections, role};
 use super::places::PipelinePlaces;
 use super::read::{At, Reader, Section};
 use super::yaml::{Content, Node};
-use super::{routes, schedule};
+use super::{recovery, routes, schedule};
 
 /// Reads all pipelines; `used` collects the names of connections that something names.
 pub(crate) fn read(
@@ -69,6 +69,10 @@ fn one(
     let schedule =
         section.get("schedule").map(|node| schedule::read(reader, node, name, &section.name, &routes));
     let keep_reports = schedule::keep_reports(&mut section);
+    let recovery = section
+        .get("recovery")
+        .and_then(|node| reader.section(node, &format!("{}.recovery", section.name)))
+        .map(recovery::read);
     section.finish();
     let plain = PipelineSpec::new(name, source?, routes);
     let spec = PipelineSpec {
@@ -77,6 +81,7 @@ fn one(
         memory: memory.unwrap_or(plain.memory),
         schedule: schedule.unwrap_or_default(),
         keep_reports: keep_reports.unwrap_or(plain.keep_reports),
+        recovery: recovery.unwrap_or_default(),
         ..plain
     };
     Some((spec, places))

@@ -1,6 +1,8 @@
 //! `/metrics`: one snapshot of every pipeline, written as Prometheus reads it. Names start with `syncline_`, units are
 //! base units, labels are bounded: pipelines, sinks, tables and rules of the file, never keys.
 
+mod recovery;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -69,6 +71,7 @@ impl Collector for Snapshot {
         self.encode_schedules(&mut out)?;
         self.encode_letters(&mut out)?;
         self.encode_backfills(&mut out)?;
+        recovery::encode(&self.pipelines, &mut out)?;
         self.encode_alerts(&mut out)
     }
 }
