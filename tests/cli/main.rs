@@ -15,6 +15,7 @@ mod metrics;
 mod reading;
 #[path = "../receiver/mod.rs"]
 mod receiver;
+mod recovery;
 mod resync;
 mod run;
 mod schedule;
