@@ -16,6 +16,7 @@ mod metrics;
 mod reading;
 #[path = "../receiver/mod.rs"]
 mod receiver;
+mod recovery;
 mod resync;
 mod resync_part;
 mod run;

@@ -1,15 +1,18 @@
 """The source's identity and history: purged, reset, restored, or another server's."""
 
 import contextlib
+import json
 import os
 import shutil
 
+from acceptance.process import Failed
 from acceptance.setting import needed
 from checker.database import rows
 
 from .catalogue import SPARES, fault, halts
 
 HEAL = "syncline backfill FILE --pipeline NAME"
+RECOVERS = "ends equal by itself, twice; the third time it halts at the limit"
 
 
 @fault("Identity and history", "The binlog was purged beyond the checkpoint", halts("SYN-1304", HEAL), SPARES)
@@ -76,6 +79,40 @@ def healing_killed(stage):
         stage.killed(("backfill", "pipeline.yaml"), delay)
         stage.change(5)
     stage.heal()
+
+
+def recovers(stage, cause, *break_history):
+    """It halts, and goes on by itself: no command is given. What was done is in the audit."""
+    stage.configure(stage.server, members=f"recovery: {{ probe: 1s, on: {{ {cause}: backfill }}, limit: {{ times: 2, pause: 1s }} }}")
+    stage.settle()
+    for _ in range(2):
+        stage.change()
+        for action in break_history:
+            action()
+        stage.change()
+        stage.settle()
+    audit = map(json.loads, stage.call("audit", "list", "pipeline.yaml", "--json")[2].splitlines())
+    done = [entry["detail"] for entry in audit if entry["actor"] == entry["action"] == "recovery"]
+    steps = [(step["cause"], step["of"], step["step"]) for step in done]
+    if steps != [(cause, None, "backfill")] * 2:
+        raise Failed(f"steps of recovery: {steps}")
+    # The third time is beyond the limit.
+    stage.change()
+    for action in break_history:
+        action()
+    stage.expect(("run", "pipeline.yaml", "--until-current"), 1, "which is the limit")
+    stage.heal()
+
+
+@fault("Identity and history", "The binlog was purged beyond the checkpoint, and the file says `history_lost: backfill`", RECOVERS, SPARES)
+def purged_recovers(stage):
+    recovers(stage, "history_lost", stage.purge)
+
+
+@fault("Identity and history", "`RESET MASTER`, and the file says `history_changed: backfill`", RECOVERS, SPARES)
+def reset_recovers(stage):
+    statement = "RESET MASTER" if stage.mariadb else "RESET BINARY LOGS AND GTIDS"
+    recovers(stage, "history_changed", lambda: stage.sql(statement))
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ connections:
 pipelines:
   {database}:
     source: {{ connection: shop, tables: ["{tables}.*"]{reading} }}
-    routes:
+{members}    routes:
 {routes}"""
 ROUTE = """      - table: "{tables}.{table}"
 {options}        to:
@@ -80,9 +80,9 @@ class Stage:
         self.lake, self.checked_lake = url, checked
         self.configure(self.server)
 
-    def configure(self, *servers, options="", reading="", targets=None, routes=None):
-        """Writes the pipeline file: from which servers, lines of each route, members of the source, what it goes to; or
-        several routes by their tables."""
+    def configure(self, *servers, options="", reading="", members="", targets=None, routes=None):
+        """Writes the pipeline file: from which servers, lines of each route, members of the source and of the pipeline, what it
+        goes to; or several routes by their tables."""
         routes = {
             table: [(name, word.replace("{database}", self.database)) for name, word in words]
             for table, words in (routes or {"*": targets or TARGETS.items()}).items()}
@@ -92,6 +92,7 @@ class Stage:
             text = PIPELINE.format(
                 source=self.source_line(servers), database=self.database, tables=self.schema, redis=self.redis, lake=self.lake,
                 search=(self.search_login or self.search).replace("http://", "opensearch://"), reading=reading and f", {reading}",
+                members="".join(f"    {line}\n" for line in members.splitlines()),
                 routes="".join(
                     ROUTE.format(
                         tables=self.schema, table=table, options=options,

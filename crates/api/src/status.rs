@@ -48,6 +48,42 @@ pub struct PipelineStatus {
     /// What keeps the pipeline from running.
     #[serde(default)]
     pub error: Option<ErrorBody>,
+    /// What the last probe of each thing found.
+    #[serde(default)]
+    pub probes: Vec<ProbeStatus>,
+    /// Steps of recovery that count against its limit.
+    #[serde(default)]
+    pub recovery: Vec<RecoveryStatus>,
+}
+
+/// One thing that is probed every few seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ProbeStatus {
+    /// `source`, `lag`, or `target/` and the connection's name.
+    pub of: String,
+    pub ok: bool,
+    /// Since when that is so.
+    pub since: String,
+    /// How long the answer took; of the lag: how far behind the pipeline is.
+    pub latency_seconds: f64,
+    /// Why it is not ok; always null for the lag.
+    pub error: Option<ErrorBody>,
+}
+
+/// What recovery did of late about one cause at one place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RecoveryStatus {
+    /// As the file names it.
+    pub cause: String,
+    /// A table or a target's connection; null for the pipeline as a whole.
+    pub of: Option<String>,
+    /// What was done last.
+    pub step: String,
+    /// So many steps count against the limit.
+    pub steps: u64,
+    pub last_at: String,
+    /// There may be no more: a person is needed.
+    pub limited: bool,
 }
 
 /// One table; counts are sums over the sinks since the pipeline's first start.

@@ -11,6 +11,7 @@ use syncline_engine::audit::AuditEntry;
 use syncline_engine::error::{Code, Error, Place};
 use syncline_engine::ledger::{AuditRecord, Counts, PipelineRecord, ROUTER, TableState};
 use syncline_engine::pipeline::{BackfillStatus, PipelineStatus, SinkStatus, TableStatus, TenantStatus};
+use syncline_engine::recovery::{ProbeStatus, RecoveryStatus};
 use syncline_engine::tasks::TaskStatus;
 use syncline_engine::verify::{Drift, TargetReport, Verified, VerifyProgress, VerifyReport};
 
@@ -32,12 +33,29 @@ pub fn pipeline(status: PipelineStatus) -> api::PipelineStatus {
         backfill: status.backfill.into_iter().map(backfill).collect(),
         tenants: status.tenants.into_iter().map(tenant).collect(),
         error: status.error.as_ref().map(error_body),
+        probes: status.probes.into_iter().map(probe).collect(),
+        recovery: recoveries(status.recovery),
     }
 }
 
 fn tenant(status: TenantStatus) -> api::TenantStatus {
     let TenantStatus { tenant, applied, held, lag_seconds } = status;
     api::TenantStatus { tenant, applied, held, lag_seconds }
+}
+
+fn probe(status: ProbeStatus) -> api::ProbeStatus {
+    let ProbeStatus { of, ok, since, latency_seconds, error } = status;
+    api::ProbeStatus { of, ok, since: moment(since), latency_seconds, error: error.as_ref().map(error_body) }
+}
+
+/// What recovery did of late.
+pub fn recoveries(steps: Vec<RecoveryStatus>) -> Vec<api::RecoveryStatus> {
+    steps.into_iter().map(recovery).collect()
+}
+
+fn recovery(status: RecoveryStatus) -> api::RecoveryStatus {
+    let RecoveryStatus { cause, of, step, steps, last_at, limited } = status;
+    api::RecoveryStatus { cause, of, step, steps, last_at: moment(last_at), limited }
 }
 
 fn table(status: TableStatus) -> api::TableStatus {
@@ -141,6 +159,8 @@ pub fn stopped(
         backfill: Vec::new(),
         tenants: Vec::new(),
         error: None,
+        probes: Vec::new(),
+        recovery: Vec::new(),
     }
 }
 

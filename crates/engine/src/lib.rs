@@ -12,6 +12,7 @@ pub mod mark;
 pub mod packed;
 pub mod pipeline;
 pub mod position;
+pub mod recovery;
 pub mod route;
 pub mod row;
 pub mod schedule;

@@ -165,6 +165,10 @@ pub trait Sink: Send + Sync {
     /// Proves that the target answers and may be written; called before the first `apply`, after each failure, and by `check`.
     async fn probe(&self) -> Result<()>;
 
+    /// Proves that the target answers, on a connection of its own where that is to be had; asked every few seconds beside
+    /// everything else, so it is cheap and changes nothing.
+    async fn ping(&self) -> Result<()>;
+
     /// Every finding about the target and its set-up (version, policy, space, analyzers) as it is now, with the observed
     /// value and the exact fix; for `check` only, changes nothing. Empty when all is well.
     async fn check(&self) -> Result<Vec<Error>>;

@@ -18,11 +18,12 @@ pub enum Kind {
     Drift,
     RepairLimit,
     ScheduledFailed,
+    RecoveryLimited,
 }
 
 impl Kind {
     #[cfg(test)]
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::PipelineHalted,
         Kind::TableHalted,
         Kind::TargetHalted,
@@ -32,6 +33,7 @@ impl Kind {
         Kind::Drift,
         Kind::RepairLimit,
         Kind::ScheduledFailed,
+        Kind::RecoveryLimited,
     ];
 
     /// The word in messages.
@@ -46,6 +48,7 @@ impl Kind {
             Kind::Drift => "drift",
             Kind::RepairLimit => "repair-limit",
             Kind::ScheduledFailed => "scheduled-failed",
+            Kind::RecoveryLimited => "recovery-limited",
         }
     }
 
@@ -60,7 +63,9 @@ impl Kind {
     /// As in the rules for Prometheus.
     pub fn severity(self) -> &'static str {
         match self {
-            Kind::PipelineHalted | Kind::TableHalted | Kind::TargetHalted => "critical",
+            Kind::PipelineHalted | Kind::TableHalted | Kind::TargetHalted | Kind::RecoveryLimited => {
+                "critical"
+            }
             _ => "warning",
         }
     }
@@ -153,5 +158,29 @@ pub fn of(alerts: &Alerts, status: &PipelineStatus, limited: bool) -> Vec<Troubl
         let place = Place::Task(format!("{} {}", entry.task, entry.cron));
         add(Kind::ScheduledFailed, place, Some(past.at), 1.0, text);
     }
+    found.extend(limits(status));
     found
+}
+
+/// What recovery was not allowed to take up once more.
+fn limits(status: &PipelineStatus) -> impl Iterator<Item = Trouble> {
+    status.recovery.iter().filter(|done| done.limited).map(|done| {
+        let place = match &done.of {
+            None => Place::All,
+            Some(of) if status.sinks.iter().any(|sink| sink.connection == *of) => Place::Target(of.clone()),
+            Some(of) => Place::Table(of.clone()),
+        };
+        let of = done.of.as_ref().map_or_else(String::new, |of| format!(" of {of}"));
+        let name = &status.name;
+        let summary =
+            format!("recovery{of} in pipeline {name} is at its limit: {} {} times", done.cause, done.steps);
+        Trouble {
+            kind: Kind::RecoveryLimited,
+            pipeline: name.clone(),
+            place,
+            since: Some(done.last_at),
+            value: done.steps as f64,
+            summary,
+        }
+    })
 }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use syncline_connectors::connection::ConnectionSpec;
 use syncline_engine::error::{Code, Error};
 use syncline_engine::ledger::Ledger;
+use syncline_engine::recovery::RecoverySpec;
 use syncline_engine::route::{KEEP_REPORTS, PipelineSpec, RouteSpec, TargetKind};
 use syncline_engine::tasks::TaskSpec;
 
@@ -70,6 +71,9 @@ impl Revision {
         }
         if !spec.schedule.is_empty() || spec.keep_reports != KEEP_REPORTS {
             add("schedule".to_owned(), format!("{:?}", (scheduled(spec), spec.keep_reports)));
+        }
+        if spec.recovery != RecoverySpec::default() {
+            add("recovery".to_owned(), format!("{:?}", spec.recovery));
         }
         let mut used = vec![&*spec.source.connection];
         for route in &spec.routes {

@@ -11,6 +11,7 @@ use syncline_connectors::registry;
 use syncline_engine::error::Error;
 use syncline_engine::ledger::TableState;
 use syncline_engine::pipeline::{Ended, PipelineHandle};
+use syncline_engine::recovery::Keeper;
 use tokio::task::JoinHandle;
 
 use super::alone::LOCAL;
@@ -47,7 +48,9 @@ pub async fn run(args: RunArgs) -> Result<Exit, Failure> {
     let server = doors.open(handles.clone(), ledger, desk.tallies(), Arc::clone(&resyncs));
     let alerts = desk.open(config.alerts.clone(), handles.clone());
     let shown = tokio::spawn(progress::show(handles.clone()));
-    let scheduled = tokio::spawn(keep_at_work(handles.clone(), folder, resyncs));
+    // Before anybody waits for an end: what follows a halt is theirs to decide.
+    let keepers = handles.iter().map(PipelineHandle::keeper).collect();
+    let scheduled = tokio::spawn(keep_at_work(handles.clone(), keepers, folder, resyncs));
     let ended = work(&handles, args.until_current, &mut signals, scheduled).await;
     shown.abort();
     alerts.close().await;
@@ -55,11 +58,17 @@ pub async fn run(args: RunArgs) -> Result<Exit, Failure> {
     ended
 }
 
-/// What the file wants done at set times, and resyncs, until the last pipeline has ended.
-async fn keep_at_work(handles: Vec<PipelineHandle>, folder: PathBuf, resyncs: Arc<Resyncs>) {
+/// What the file wants done at set times and about trouble, and resyncs, until the last pipeline has ended.
+async fn keep_at_work(
+    handles: Vec<PipelineHandle>,
+    keepers: Vec<Keeper>,
+    folder: PathBuf,
+    resyncs: Arc<Resyncs>,
+) {
     let scheduled = join_all(handles.iter().map(|handle| handle.keep_schedule(&folder)));
     let renewed = join_all(handles.iter().map(|handle| resyncs.drive(handle.clone())));
-    tokio::join!(scheduled, renewed);
+    let kept = join_all(keepers.into_iter().map(|keeper| keeper.run(&*resyncs)));
+    tokio::join!(scheduled, renewed, kept);
 }
 
 /// Waits for whatever comes first, then stops what still runs.

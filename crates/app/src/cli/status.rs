@@ -2,12 +2,14 @@
 //! Nothing is computed here but widths.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use syncline_api as api;
 use syncline_connectors::registry;
 use syncline_engine::error::Error;
 use syncline_engine::ledger::DeadLetterFilter;
+use syncline_engine::recovery::RecoveryStatus;
 use syncline_engine::tasks::{Past, TaskSpec, TaskStatus};
 use syncline_engine::verify::Verified;
 
@@ -49,19 +51,21 @@ async fn from_ledger(config: &Config, data: &Path) -> Result<api::Status, Error>
     let ledger = registry::ledger_shared(data)?;
     let mut pipelines = Vec::new();
     for spec in &config.pipelines {
-        let (record, letters, verified, mut past) = match &ledger {
+        let (record, letters, verified, mut past, recovery) = match &ledger {
             None => Default::default(),
             Some(ledger) => {
                 let filter = DeadLetterFilter { pipeline: Some(spec.name.clone()), ..Default::default() };
                 let letters = ledger.count_dead_letters(&filter).await?;
                 let verified = Verified::of(&**ledger, &spec.name).await?;
                 let past = Past::of(&**ledger, &spec.name).await?;
-                (ledger.pipeline(&spec.name).await?, letters, verified, past)
+                let recovery = RecoveryStatus::of(Arc::clone(ledger), &spec.name, &spec.recovery).await?;
+                (ledger.pipeline(&spec.name).await?, letters, verified, past, recovery)
             }
         };
         let asleep = |entry: &TaskSpec| TaskStatus::asleep(entry, past.remove(entry.schedule.name()));
         let schedule = spec.schedule.iter().map(asleep).collect();
-        pipelines.push(shape::stopped(&spec.name, &record, letters, verified, schedule));
+        let stopped = shape::stopped(&spec.name, &record, letters, verified, schedule);
+        pipelines.push(api::PipelineStatus { recovery: shape::recoveries(recovery), ..stopped });
     }
     Ok(api::Status { pipelines })
 }
@@ -116,6 +120,7 @@ fn details(text: &mut String, pipeline: &api::PipelineStatus, colour: bool) {
     }
     tenants(text, pipeline);
     schedule(text, &pipeline.schedule);
+    trouble(text, pipeline);
     let mut errors: Vec<api::ErrorBody> = pipeline.error.clone().into_iter().collect();
     for sink in pipeline.sinks.iter().filter(|s| s.state != "ok") {
         text.push_str(&format!("sink {}: {}\n", sink.connection, sink.state));
@@ -141,6 +146,25 @@ fn tenants(text: &mut String, pipeline: &api::PipelineStatus) {
     for sink in pipeline.sinks.iter().filter(|sink| sink.held_full) {
         let what = "as much is held of its tenants as may be, the source is read no further";
         text.push_str(&format!("sink {}: {what}\n", sink.connection));
+    }
+}
+
+/// Probes that failed, and what recovery did of late.
+fn trouble(text: &mut String, pipeline: &api::PipelineStatus) {
+    for probe in pipeline.probes.iter().filter(|probe| !probe.ok) {
+        let why = probe.error.as_ref().map_or_else(|| seconds(probe.latency_seconds), |e| e.message.clone());
+        text.push_str(&format!(
+            "probe {}: failing since {}: {}\n",
+            probe.of,
+            probe.since,
+            out::visible(&why)
+        ));
+    }
+    for done in &pipeline.recovery {
+        let of = done.of.as_deref().unwrap_or(&pipeline.name);
+        let limited = if done.limited { ", which is the limit" } else { "" };
+        let api::RecoveryStatus { cause, step, steps, last_at, .. } = done;
+        text.push_str(&format!("recovery {of}: {cause}: {step} {steps}x, last {last_at}{limited}\n"));
     }
 }
 

@@ -10,6 +10,9 @@ mod pipelines;
 mod places;
 mod quota;
 mod read;
+mod recovery;
+#[cfg(test)]
+mod recovery_tests;
 mod routes;
 mod schedule;
 #[cfg(test)]

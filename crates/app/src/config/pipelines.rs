@@ -8,7 +8,7 @@ use super::connections::{Connections, role};
 use super::places::PipelinePlaces;
 use super::read::{At, Reader, Section};
 use super::yaml::{Content, Node};
-use super::{quota, routes, schedule};
+use super::{quota, recovery, routes, schedule};
 
 /// Reads all pipelines; `used` collects the names of connections that something names.
 pub(crate) fn read(
@@ -70,6 +70,10 @@ fn one(
     let schedule =
         section.get("schedule").map(|node| schedule::read(reader, node, name, &section.name, &routes));
     let keep_reports = schedule::keep_reports(&mut section);
+    let recovery = section
+        .get("recovery")
+        .and_then(|node| reader.section(node, &format!("{}.recovery", section.name)))
+        .map(recovery::read);
     section.finish();
     let plain = PipelineSpec::new(name, source?, routes);
     let spec = PipelineSpec {
@@ -79,6 +83,7 @@ fn one(
         memory: memory.unwrap_or(plain.memory),
         schedule: schedule.unwrap_or_default(),
         keep_reports: keep_reports.unwrap_or(plain.keep_reports),
+        recovery: recovery.unwrap_or_default(),
         ..plain
     };
     Some((spec, places))

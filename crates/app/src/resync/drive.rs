@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
+use syncline_api as api;
 use syncline_engine::clock::now_millis;
 use syncline_engine::error::{Code, Error, Kind, Result};
 use syncline_engine::pipeline::{BackfillRequest, PipelineHandle, PipelineParts, Rest};
+use syncline_engine::recovery::Workshop;
 use syncline_engine::verify::{RepairRequest, VerifyProgress, VerifyReport, VerifyRequest};
 use tokio::sync::watch;
 
@@ -189,7 +192,7 @@ impl Resyncs {
     }
 
     async fn resume(&self, handle: &PipelineHandle, rest: Rest) -> Result<()> {
-        match self.parts(handle.name()).await {
+        match self.made(handle.name()).await {
             Ok(parts) => rest.resume(parts).await,
             Err(error) => {
                 rest.halt(&error);
@@ -199,7 +202,7 @@ impl Resyncs {
     }
 
     /// What the pipeline's next run is made of.
-    async fn parts(&self, pipeline: &str) -> Result<PipelineParts> {
+    async fn made(&self, pipeline: &str) -> Result<PipelineParts> {
         let spec = self.spec(self.file(pipeline)?).await?;
         let none = || Error::new(Code::Internal, "a pipeline has no parts");
         let made = assemble::parts(&self.config, &[spec], &self.ledger, &self.phases);
@@ -318,6 +321,33 @@ impl Resyncs {
         tokio::select! {
             done = work => done.map(Some),
             wanted = cancelled => wanted.map(|()| None),
+        }
+    }
+}
+
+#[async_trait]
+impl Workshop for Resyncs {
+    async fn parts(&self, pipeline: &str) -> Result<PipelineParts> {
+        self.made(pipeline).await
+    }
+
+    /// A target that is made anew in place has been: the table was read again before.
+    async fn resync(&self, pipeline: &str, table: &str, target: &str) -> Result<()> {
+        // One that waits for its turn leaves nothing in the audit.
+        if let Some(other) = self.book.next(pipeline).await? {
+            return Err(Error::new(Code::ResyncBusy, format!("resync {} is under way", other.id)));
+        }
+        let (_, form) = plan::plan(&self.config, self.file(pipeline)?, table, Some(target), None).await?;
+        match form {
+            Form::Place { .. } | Form::Part { .. } => Ok(()),
+            Form::Index { .. } => {
+                let asked = api::ResyncRequest {
+                    table: table.to_owned(),
+                    target: Some(target.to_owned()),
+                    ..api::ResyncRequest::default()
+                };
+                self.begin(pipeline, &asked, "recovery").await.map(drop)
+            }
         }
     }
 }

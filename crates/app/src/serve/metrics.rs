@@ -3,6 +3,8 @@
 
 mod tenants;
 
+mod recovery;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -72,6 +74,7 @@ impl Collector for Snapshot {
         self.encode_letters(&mut out)?;
         self.encode_tenants(&mut out)?;
         self.encode_backfills(&mut out)?;
+        recovery::encode(&self.pipelines, &mut out)?;
         self.encode_alerts(&mut out)
     }
 }

@@ -136,6 +136,10 @@ impl Sink for ArchiveSink {
         self.store.probe().await
     }
 
+    async fn ping(&self) -> Result<()> {
+        self.store.manifest().await.map(drop)
+    }
+
     async fn check(&self) -> Result<Vec<Error>> {
         self.store.findings().await
     }

@@ -80,6 +80,10 @@ impl Sink for DiscardSink {
         Ok(())
     }
 
+    async fn ping(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn check(&self) -> Result<Vec<Error>> {
         Ok(Vec::new())
     }

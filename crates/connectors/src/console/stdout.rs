@@ -74,6 +74,10 @@ impl Sink for StdoutSink {
         Ok(())
     }
 
+    async fn ping(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn check(&self) -> Result<Vec<Error>> {
         Ok(Vec::new())
     }

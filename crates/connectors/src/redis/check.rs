@@ -7,8 +7,8 @@ use redis::Value;
 use redis::aio::MultiplexedConnection;
 use syncline_engine::error::{Code, Error, Result};
 
-use super::client::ask;
-use super::config::Host;
+use super::client::{self, ask};
+use super::config::{Host, Settings};
 use super::fleet::Fleet;
 
 /// Scripts replicate their effects, not their text, from here on.
@@ -23,6 +23,15 @@ pub async fn probe(fleet: &Fleet) -> Result<()> {
         let mut write = redis::cmd("SET");
         write.arg(format!("{mark}:probe")).arg(0).arg("XX");
         ask(&mut connection.link, &write, host).await?;
+    }
+    Ok(())
+}
+
+/// Every master must answer on a new connection: one that hangs half open tells nothing of the server.
+pub async fn ping(fleet: &Fleet, settings: &Settings) -> Result<()> {
+    for host in fleet.masters() {
+        let mut link = client::connect(settings, host, true).await?;
+        ask(&mut link, &redis::cmd("PING"), host).await?;
     }
     Ok(())
 }

@@ -245,6 +245,11 @@ impl Sink for RedisSink {
         }
     }
 
+    async fn ping(&self) -> Result<()> {
+        let fleet = self.fleet().await.map_err(|error| self.told(error))?;
+        check::ping(&fleet, &self.settings).await.map_err(|error| self.told(error))
+    }
+
     async fn check(&self) -> Result<Vec<Error>> {
         let fleet = self.fleet().await.map_err(|error| self.told(error))?;
         let found = check::findings(&fleet, &self.settings.name).await;

@@ -239,6 +239,10 @@ impl Sink for SearchSink {
         check::writable(&self.client, &self.indices.names()).await
     }
 
+    async fn ping(&self) -> Result<()> {
+        Server::ask(&self.client).await.map(drop)
+    }
+
     async fn check(&self) -> Result<Vec<Error>> {
         Ok(check::findings(&self.client, &self.pipeline).await)
     }

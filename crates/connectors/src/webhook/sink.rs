@@ -148,6 +148,11 @@ impl Sink for WebhookSink {
         }
     }
 
+    /// A receiver that asked to be left alone is.
+    async fn ping(&self) -> Result<()> {
+        self.probe().await
+    }
+
     async fn check(&self) -> Result<Vec<Error>> {
         let name = &self.config.name;
         let mut found: Vec<Error> = self.client.probe().await.err().into_iter().collect();

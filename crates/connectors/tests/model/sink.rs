@@ -117,6 +117,10 @@ impl Sink for FlakySink {
         if self.dice.one_in(3) { Err(Error::new(Code::Unreachable, "down")) } else { Ok(()) }
     }
 
+    async fn ping(&self) -> Result<()> {
+        self.probe().await
+    }
+
     async fn marks(&self, _: &Marks) -> Result<Marks> {
         if self.dice.one_in(5) {
             return Err(Error::new(Code::Interrupted, "marks broken off"));

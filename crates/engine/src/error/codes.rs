@@ -191,6 +191,9 @@ codes! {
     CheckpointSkipped = 2708, Warning, "changes were skipped by moving a checkpoint", "syncline backfill FILE --table TABLE";
     // 28xx: quotas of tenants
     TenantSpill = 2801, HaltPipeline, "what waits for its tenant's quota cannot be kept on the disk", "free space in the folder named by `data:`; a target that has halted goes on after the next start";
+    // 29xx: recovery
+    RecoveryStrategy = 2901, Config, "what recovery is to do is not sound for the cause", "use one of the strategies that are listed";
+    TargetLost = 2902, HaltPipeline, "a target does not hold what it held", "find out what emptied it; then let `recovery.on.target_lost` be `backfill`, or raise `recovery.limit`, and start again";
 }
 
 impl Code {

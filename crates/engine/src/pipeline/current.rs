@@ -9,6 +9,7 @@ use super::status::SinkState;
 use super::verdict::{Verdict, verdict};
 use super::{Shared, recall};
 use crate::error::{Code, Error, Result};
+use crate::recovery::{self, Cause};
 use crate::source::HighMark;
 
 /// Without any progress for so long, waiting ends with an error.
@@ -34,10 +35,26 @@ pub(crate) async fn wait(shared: &Arc<Shared>) -> Result<()> {
         while !recall::all_recalled(shared).await {
             patience.look(shared).await?;
         }
-        if !shared.backfills.running() {
+        if !shared.backfills.running() && !tables_pend(shared) {
             return patience.look(shared).await;
         }
+        patience.look(shared).await?;
     }
+}
+
+/// Whether a table that does not go on is about to be read again by itself; not one that waits for a change at the source.
+fn tables_pend(shared: &Shared) -> bool {
+    let tables = shared.tables.look();
+    tables.iter().any(|(table, record)| {
+        let cause = recovery::cause_of(shared, table, Some(record));
+        shared.is_past(record.at) && shared.recovery.pends(&shared.spec.recovery, cause, table)
+    })
+}
+
+/// Whether a target that has halted is about to be opened again by itself.
+fn sink_pends(shared: &Shared, name: &str, error: &Error) -> bool {
+    let cause = Cause::of_target(error.code()).filter(|cause| *cause == Cause::TargetRefused);
+    shared.recovery.pends(&shared.spec.recovery, cause, name)
 }
 
 fn passed(shared: &Shared, mark: &dyn HighMark) -> bool {
@@ -76,10 +93,13 @@ impl Patience {
         if *shared.wish.borrow() == Wish::Stop {
             return Err(Error::new(Code::Stopped, "stopped before it was current"));
         }
-        let troubles = shared.ports().into_iter().map(|port| port.health.look());
         let mut last = shared.source_trouble();
-        for (state, _, error) in troubles {
+        for port in shared.ports() {
+            let (state, _, error) = port.health.look();
             match (state, error) {
+                (SinkState::Halted, Some(error)) if sink_pends(shared, &port.name, &error) => {
+                    last = Some(error);
+                }
                 (SinkState::Halted, Some(error)) => return Err(error),
                 (SinkState::Retrying, error) => last = error.or(last),
                 _ => {}

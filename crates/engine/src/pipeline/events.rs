@@ -104,7 +104,8 @@ impl Shared {
         self.spec.routes.iter().find(takes)
     }
 
-    fn on_schema_change(&self, table: &str) -> OnSchemaChange {
+    /// What the table's route wants done when its columns change.
+    pub fn on_schema_change(&self, table: &str) -> OnSchemaChange {
         self.route_of(table).map_or(OnSchemaChange::Continue, |route| route.on_schema_change)
     }
 }

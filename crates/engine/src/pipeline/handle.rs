@@ -76,7 +76,7 @@ impl PipelineHandle {
         &self.seat.name
     }
 
-    pub(super) fn shared(&self) -> Arc<Shared> {
+    pub(crate) fn shared(&self) -> Arc<Shared> {
         self.seat.shared()
     }
 
@@ -196,7 +196,12 @@ impl PipelineHandle {
         loop {
             let shared = self.shared();
             match current::wait(&shared).await {
-                Err(error) if error.code() == Code::Stopped && self.seat.goes_on(&shared).await => {}
+                Err(error) if is_over(&shared, &error) => {
+                    if !self.seat.goes_on(&shared).await {
+                        // By now it may have more to say.
+                        return Err(shared.halted().unwrap_or(error));
+                    }
+                }
                 ended => return ended,
             }
         }
@@ -213,14 +218,20 @@ impl PipelineHandle {
             let shared = self.shared();
             let ended = ended(&shared).await;
             if !self.seat.goes_on(&shared).await {
-                return ended;
+                // By now it may have more to say.
+                return shared.halted().map_or(ended, Ended::Halted);
             }
         }
     }
 }
 
+/// Whether this is the end of a run, which another one may follow.
+fn is_over(shared: &Shared, error: &Error) -> bool {
+    error.code() == Code::Stopped || shared.halted().is_some()
+}
+
 /// How one run of the pipeline ended.
-pub(super) async fn ended(shared: &Shared) -> Ended {
+pub(crate) async fn ended(shared: &Shared) -> Ended {
     // The sender lives in `shared`.
     drop(shared.ended.subscribe().wait_for(|ended| *ended).await);
     drop(tokio::time::timeout(COMPARED, shared.verifying.lock()).await);

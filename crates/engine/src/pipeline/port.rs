@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::RwLock;
 
@@ -62,6 +62,8 @@ pub(crate) struct Port {
     pub parked: ParkedLetters,
     /// Holds what is over its tenant's quota, where there are quotas and the sink is fed by lanes.
     pub gate: Option<Arc<Gate>>,
+    /// Of its lanes, once they have started.
+    pub queue: OnceLock<Arc<Queue>>,
     /// How many rows are parked per (table, error code).
     causes: Mutex<HashMap<(String, String), u64>>,
 }
@@ -149,6 +151,7 @@ impl Port {
             prepared: RwLock::default(),
             parked: ParkedLetters::default(),
             gate,
+            queue: OnceLock::new(),
             causes: Mutex::default(),
         };
         loop {
@@ -167,6 +170,27 @@ impl Port {
     /// How the sink is fed.
     pub fn feeding(&self) -> Feeding {
         self.sink.feeding()
+    }
+
+    /// How many requests there are at once, and how many when the pipeline is behind. A sink that takes one at a time has its
+    /// reason for that.
+    pub fn lanes(&self) -> (usize, usize) {
+        match self.feeding() {
+            Feeding::Lanes { lanes, .. } if lanes > 1 => {
+                let widened = self.shared.spec.recovery.widen.map_or(lanes, |widen| widen.lanes);
+                (lanes, lanes.max(widened))
+            }
+            Feeding::Lanes { .. } | Feeding::CaptureOrder { .. } => (1, 1),
+        }
+    }
+
+    /// Lets all lanes work, or as many as usual. Answers whether that makes a difference.
+    pub fn set_wide(&self, wide: bool) -> bool {
+        let (lanes, most) = self.lanes();
+        if let Some(queue) = self.queue.get().filter(|_| lanes < most) {
+            queue.set_width(if wide { most } else { lanes });
+        }
+        lanes < most
     }
 
     /// Makes sure the sink was prepared for every schema in the batch, before any of it is applied.

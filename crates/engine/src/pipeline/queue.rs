@@ -38,6 +38,8 @@ struct State {
     idle: Vec<usize>,
     /// Lanes that were woken and have not come yet.
     woken: Vec<usize>,
+    /// Lanes from this one on take nothing new: they end what they have in their hands, and what is bound to them.
+    width: usize,
     /// Nothing more comes.
     closed: bool,
     /// Nothing more is wanted.
@@ -75,6 +77,7 @@ impl Queue {
             bound: (0..lanes).map(|_| VecDeque::new()).collect(),
             idle: Vec::with_capacity(lanes),
             woken: Vec::with_capacity(lanes),
+            width: lanes,
             closed: false,
             halted: false,
         };
@@ -118,6 +121,14 @@ impl Queue {
         self.wake_all();
     }
 
+    /// So many lanes take what is new from here on, at least one.
+    pub fn set_width(&self, width: usize) {
+        let mut state = self.state();
+        state.width = width.max(1);
+        // A lane that leaves something wakes the next.
+        self.wake_one(&mut state);
+    }
+
     /// Adds to what a lane has pending, up to what fits; waits if that is nothing. False: there is nothing and nothing
     /// more comes.
     pub async fn fill(&self, lane: usize, pending: &mut Vec<Item>, room: Room) -> bool {
@@ -144,14 +155,16 @@ impl Queue {
 
     fn take(&self, state: &mut State, lane: usize, pending: &mut Vec<Item>, room: Room) {
         let mut bytes: usize = pending.iter().map(Item::size).sum();
-        let free = 1 + state.idle.len() + state.woken.len();
+        let width = state.width;
+        let waiting = state.idle.iter().chain(&state.woken).filter(|lane| **lane < width).count();
+        let free = 1 + waiting;
         let share = (state.open.len() / free).max(SHARE).min(room.items);
         while pending.len() < room.items && bytes < room.bytes {
             let Some(item) = state.bound[lane].pop_front() else { break };
             bytes += item.size();
             pending.push(item);
         }
-        while pending.len() < share && bytes < room.bytes {
+        while lane < width && pending.len() < share && bytes < room.bytes {
             let Some(mut item) = state.open.pop_front() else { break };
             let (to, place) = self.place(&item.delivery.address, lane);
             item.place = place;
@@ -186,7 +199,8 @@ impl Queue {
 
     /// A lane that leaves something wakes the next, so one is enough here.
     fn wake_one(&self, state: &mut State) {
-        if let Some(lane) = state.idle.pop() {
+        if let Some(last) = state.idle.iter().rposition(|lane| *lane < state.width) {
+            let lane = state.idle.remove(last);
             state.woken.push(lane);
             self.work[lane].notify_one();
         }

@@ -65,6 +65,46 @@ async fn a_row_waits_for_the_lane_that_has_its_address_and_for_no_other() {
 }
 
 #[tokio::test]
+async fn lanes_beyond_the_width_take_nothing_new_and_end_what_they_have() {
+    let queue = Queue::new(3);
+    queue.set_width(1);
+    push(&queue, &["a"]);
+    assert_eq!(ids(&now(&queue, 2, ROOM).await), None, "it is too narrow");
+    assert_eq!(ids(&now(&queue, 0, ROOM).await), Some(vec!["a"]));
+    queue.set_width(3);
+    push(&queue, &["b"]);
+    let held = now(&queue, 2, ROOM).await;
+    assert_eq!(ids(&held), Some(vec!["b"]));
+    queue.set_width(1);
+    push(&queue, &["b", "c"]);
+    assert_eq!(ids(&now(&queue, 0, ROOM).await), Some(vec!["c"]), "the other lane has `b` in its hands");
+    let again = now(&queue, 2, ROOM).await;
+    assert_eq!(ids(&again), Some(vec!["b"]), "so it is that lane's, narrow or not");
+    drop((held, again));
+    push(&queue, &["b"]);
+    assert_eq!(ids(&now(&queue, 2, ROOM).await), None);
+    assert_eq!(ids(&now(&queue, 0, ROOM).await), Some(vec!["b"]));
+}
+
+#[tokio::test]
+async fn a_lane_that_waited_beyond_the_width_is_woken_when_it_counts() {
+    let queue = Queue::new(2);
+    queue.set_width(1);
+    let wide = Arc::clone(&queue);
+    let other = tokio::spawn(async move {
+        let mut pending = Vec::new();
+        wide.fill(1, &mut pending, ROOM).await.then_some(pending)
+    });
+    tokio::task::yield_now().await;
+    push(&queue, &["a"]);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!other.is_finished(), "it waits though there is something");
+    queue.set_width(2);
+    let taken = tokio::time::timeout(Duration::from_secs(5), other).await.expect("it was woken").unwrap();
+    assert_eq!(ids(&taken), Some(vec!["a"]));
+}
+
+#[tokio::test]
 async fn what_comes_together_goes_together_and_a_flood_is_spread() {
     let queue = Queue::new(2);
     let names: Vec<String> = (0..4 * SHARE).map(|n| n.to_string()).collect();
@@ -133,6 +173,7 @@ async fn writes_to_one_address_stay_in_order() {
         let id = xxhash_rust::xxh3::xxh3_64(&number.to_le_bytes()) % (1 + number % 16);
         queue.push(&mut vec![item(&id.to_string(), number)]);
         if number % 64 == 0 {
+            queue.set_width(1 + (number / 64 % 4) as usize);
             tokio::task::yield_now().await;
         }
     }

@@ -16,6 +16,7 @@ use super::verdict::{Verdict, verdict};
 use crate::error::{Code, Error, Result};
 use crate::ledger::{AuditRecord, Ledger, PipelineRecord};
 use crate::mark::{Mark, Marks};
+use crate::recovery::{Cause, Strategy, Turn};
 use crate::route::Scope;
 use crate::sink::Sink;
 use crate::version::Version;
@@ -24,6 +25,9 @@ use crate::version::Version;
 const BEGINNING: Duration = Duration::from_millis(20);
 /// How often a target that nothing happens to is asked.
 const APART: Duration = Duration::from_secs(5);
+
+/// The step in the audit.
+const RESTORED: &str = Strategy::Backfill.name();
 
 /// How long a start waits for what targets that the ledger does not know remember.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -161,6 +165,7 @@ impl Port {
             return Ok(());
         }
         let names: Vec<&str> = lost.iter().map(|(name, _)| *name).collect();
+        self.may_restore(&names.join(", "))?;
         let pipeline = &self.shared.spec.name;
         tracing::warn!(
             pipeline,
@@ -171,7 +176,28 @@ impl Port {
         let targets: Option<BTreeSet<&str>> = lost.iter().map(|(_, mark)| mark.target.as_deref()).collect();
         let below = self.shared.captured_up_to().max(self.shared.tracker.replayed_below());
         self.unprepare().await;
-        self.shared.want_restored(self, targets.as_ref(), below).await
+        self.shared.want_restored(self, targets.as_ref(), below).await?;
+        match self.shared.spec.recovery.limit {
+            Some(_) => self.shared.recovery.note(Cause::TargetLost, &self.name, RESTORED, None).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether what was lost is read again now. A target that loses it again and again is not filled for ever.
+    fn may_restore(&self, what: &str) -> Result<()> {
+        let recovery = &self.shared.recovery;
+        let lost = format!("{} does not hold what it held ({what})", self.name);
+        if self.shared.spec.recovery.strategy(Cause::TargetLost) == Strategy::Manual {
+            return Err(Error::new(Code::TargetLost, lost));
+        }
+        match recovery.turn(Cause::TargetLost, &self.name) {
+            Turn::Now => Ok(()),
+            Turn::Later(left) => {
+                let lost = format!("{lost} once more; it is read again in {} s", left.div_ceil(1000));
+                Err(Error::new(Code::Interrupted, lost))
+            }
+            Turn::Never(times) => Err(recovery.at_limit(&Error::new(Code::TargetLost, lost), times)),
+        }
     }
 
     /// The ledger does not know the target. If it was written before, then by a pipeline whose ledger is lost.

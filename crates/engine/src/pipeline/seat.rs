@@ -19,6 +19,8 @@ pub(crate) struct Seat {
     run: RwLock<Run>,
     /// Between two runs.
     resting: watch::Sender<bool>,
+    /// A run that has halted may be followed by another one: somebody decides that.
+    guarded: watch::Sender<bool>,
     /// Somebody asked it to stop for good.
     stopping: AtomicBool,
 }
@@ -36,6 +38,7 @@ impl Seat {
             name: run.shared.spec.name.clone(),
             run: RwLock::new(run),
             resting: watch::Sender::new(false),
+            guarded: watch::Sender::new(false),
             stopping: AtomicBool::new(false),
         }
     }
@@ -53,8 +56,52 @@ impl Seat {
 
     /// Whether another run follows, or has followed, the one that has ended; returns when that is certain.
     pub async fn goes_on(&self, before: &Arc<Shared>) -> bool {
-        drop(self.resting.subscribe().wait_for(|resting| !*resting).await);
-        !Arc::ptr_eq(before, &self.shared())
+        let (mut resting, mut guarded) = (self.resting.subscribe(), self.guarded.subscribe());
+        loop {
+            drop(resting.wait_for(|resting| !*resting).await);
+            let undecided = *guarded.borrow_and_update();
+            let another = !Arc::ptr_eq(before, &self.shared());
+            if another || !undecided {
+                return another;
+            }
+            // The senders live as long as this does.
+            tokio::select! {
+                _ = resting.changed() => {}
+                _ = guarded.changed() => {}
+            }
+        }
+    }
+}
+
+/// While it lives, a pipeline whose run has halted has not ended.
+pub(crate) struct Guard {
+    seat: Arc<Seat>,
+}
+
+impl Guard {
+    /// Whether another run has followed without this one's doing; returns when that is certain.
+    pub async fn next_run(&self, before: &Arc<Shared>) -> bool {
+        drop(self.seat.resting.subscribe().wait_for(|resting| !*resting).await);
+        !Arc::ptr_eq(before, &self.seat.shared())
+    }
+
+    /// Whether the pipeline was asked to stop for good.
+    pub fn is_stopping(&self) -> bool {
+        self.seat.stopping.load(Ordering::SeqCst)
+    }
+
+    /// A pipeline that has halted is to be started again.
+    pub fn rest_halted(&self) -> Result<Rest> {
+        match self.seat.resting.send_replace(true) {
+            true => Err(again_already()),
+            false => Ok(Rest { seat: Arc::clone(&self.seat) }),
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.seat.guarded.send_replace(false);
     }
 }
 
@@ -64,11 +111,17 @@ pub struct Rest {
 }
 
 impl PipelineHandle {
+    /// From here on somebody decides what follows a run that has halted, if that is `wanted`.
+    pub(crate) fn guard(&self, wanted: bool) -> Guard {
+        self.seat.guarded.send_replace(wanted);
+        Guard { seat: Arc::clone(&self.seat) }
+    }
+
     /// Stops the run: everything taken is durable and the checkpoint is written. `Err` if the pipeline has halted, was
     /// asked to stop, or rests already.
     pub async fn rest(&self) -> Result<Rest> {
         if self.seat.resting.send_replace(true) {
-            return Err(Error::new(Code::Stopped, "the pipeline is being started again already"));
+            return Err(again_already());
         }
         let rest = Rest { seat: Arc::clone(&self.seat) };
         let shared = self.shared();
@@ -127,6 +180,10 @@ impl Drop for Rest {
     fn drop(&mut self) {
         self.seat.resting.send_replace(false);
     }
+}
+
+fn again_already() -> Error {
+    Error::new(Code::Stopped, "the pipeline is being started again already")
 }
 
 fn stopping() -> Error {

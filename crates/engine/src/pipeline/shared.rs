@@ -20,6 +20,7 @@ use crate::clock::now_millis;
 use crate::error::{Code, Error, Result};
 use crate::ledger::{Ledger, TableRecord, TableState};
 use crate::position::Position;
+use crate::recovery::Recovery;
 use crate::route::{PipelineSpec, RouteTable};
 use crate::source::Source;
 use crate::tasks::Timetable;
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub tenants: Option<Arc<Census>>,
     /// The work that starts at set times.
     pub timetable: Timetable,
+    /// What is done about trouble without a person.
+    pub recovery: Recovery,
     /// Index 0 is the router: it has no port.
     pub names: Vec<String>,
     /// Ports hold this; the handle and the supervisor hold the ports.
@@ -107,6 +110,7 @@ pub(crate) struct SharedParts {
     pub written_before: BTreeSet<String>,
     pub requests: mpsc::Sender<Request>,
     pub verified: Option<Verified>,
+    pub recovery: Recovery,
 }
 
 impl Shared {
@@ -123,6 +127,7 @@ impl Shared {
             written_before: parts.written_before,
             tenants: parts.spec.tenant_quota.as_ref().map(|quota| Arc::new(Census::new(quota))),
             timetable: Timetable::new(&parts.spec.schedule),
+            recovery: parts.recovery,
             spec: parts.spec,
             source: parts.source,
             ledger: parts.ledger,
@@ -241,6 +246,13 @@ impl Shared {
         self.wish.send_replace(Wish::Stop);
     }
 
+    /// A halted pipeline's error has more to say.
+    pub fn say(&self, error: &Error) {
+        if let Some(halted) = &mut self.trouble().halted {
+            *halted = error.clone();
+        }
+    }
+
     /// What halted the pipeline.
     pub fn halted(&self) -> Option<Error> {
         self.trouble().halted.clone()
@@ -255,6 +267,11 @@ impl Shared {
     /// Everything captured so far lies below.
     pub(super) fn captured_up_to(&self) -> Version {
         self.position.borrow().as_ref().map_or(Version::ZERO, |position| position.version)
+    }
+
+    /// Whether a table that halted at this version may be read again.
+    pub fn is_past(&self, at: Version) -> bool {
+        self.position.borrow().as_ref().is_some_and(|position| position.version >= at)
     }
 
     /// Stops one table, durably; the others flow.

@@ -50,6 +50,9 @@ pub(crate) fn take(shared: &Shared) -> PipelineStatus {
         repairs_unconfirmed: shared.repairs_unconfirmed.load(Ordering::Relaxed),
         tenants,
         tenant_series,
+        probes: shared.recovery.probes.look(),
+        recovery: shared.recovery.look(),
+        recovered: shared.recovery.totals(),
         error: shared.halted().or_else(|| shared.source_trouble()),
     }
 }

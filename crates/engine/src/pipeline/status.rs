@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Error;
 use crate::ledger::{Counts, TableState};
+use crate::recovery::{ProbeStatus, RecoveryStatus, StepCount};
 use crate::tasks::TaskStatus;
 use crate::verify::Verified;
 
@@ -64,6 +65,12 @@ pub struct PipelineStatus {
     pub tenants: Vec<TenantStatus>,
     /// The same for metrics: a bounded number of series that stay.
     pub tenant_series: Vec<TenantSeries>,
+    /// What probes have found.
+    pub probes: Vec<ProbeStatus>,
+    /// Steps that count against the limits of recovery.
+    pub recovery: Vec<RecoveryStatus>,
+    /// All steps that recovery has ever taken.
+    pub recovered: Vec<StepCount>,
     /// What keeps the pipeline from running.
     pub error: Option<Error>,
 }

@@ -27,8 +27,9 @@ use crate::error::Result;
 use crate::ledger::{ROUTER, TableState};
 use crate::mark::Marks;
 use crate::position::{Position, StoredPosition};
+use crate::recovery::Recovery;
 use crate::route::RouteTable;
-use crate::sink::{Feeding, Sink};
+use crate::sink::Sink;
 use crate::verify::Verified;
 
 /// Batches between capture and the dispatcher.
@@ -51,6 +52,7 @@ pub(super) async fn begin_run(parts: PipelineParts) -> Result<Run> {
     written_before.extend(returned);
     let marks = record.marks.clone();
     let verified = Verified::of(&*ledger, &spec.name).await?;
+    let recovery = Recovery::open(Arc::clone(&ledger), &spec.name, &spec.recovery).await?;
     let names: Vec<String> = std::iter::once(ROUTER.to_owned()).chain(sinks.keys().cloned()).collect();
     let routes = RouteTable::new(&spec, &names)?.folding_case(true);
     let (requests, asked) = mpsc::channel(64);
@@ -66,6 +68,7 @@ pub(super) async fn begin_run(parts: PipelineParts) -> Result<Run> {
         written_before,
         requests,
         verified,
+        recovery,
     });
     let ports = open_ports(&shared, sinks, marks).await?;
     let ports: Arc<[Arc<Port>]> = ports.into();
@@ -154,12 +157,11 @@ async fn finish(shared: &Arc<Shared>) {
 fn start_lanes(ports: &[Arc<Port>], tasks: &mut JoinSet<()>) -> Vec<Option<Feed>> {
     let mut all = vec![None];
     for port in ports {
-        let count = match port.feeding() {
-            Feeding::Lanes { lanes, .. } => lanes.max(1),
-            Feeding::CaptureOrder { .. } => 1,
-        };
-        let queue = Queue::new(count);
-        for lane in 0..count {
+        let (lanes, most) = port.lanes();
+        let queue = Queue::new(most);
+        queue.set_width(lanes);
+        port.queue.set(Arc::clone(&queue)).unwrap_or_else(|_| unreachable!("lanes start once, here"));
+        for lane in 0..most {
             tasks.spawn(lane::run(Arc::clone(port), Arc::clone(&queue), lane));
         }
         if let Some(gate) = &port.gate {
@@ -212,7 +214,11 @@ async fn stream(
             Ok(Left::Closed) => return Ok(()),
             Err(error) if verdict(&error) == Verdict::Retry => {
                 shared.source_failed(&error);
-                control.sleep(backoff.next()).await;
+                let delay = backoff.next();
+                tokio::select! {
+                    () = control.sleep(delay) => {}
+                    () = shared.recovery.source_back.notified() => {}
+                }
             }
             Err(error) => return Err(error),
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::pipeline::TenantQuota;
+use crate::recovery::RecoverySpec;
 use crate::tasks::TaskSpec;
 
 /// How long records of comparisons stay unless the file says otherwise.
@@ -31,6 +32,8 @@ pub struct PipelineSpec {
     pub schedule: Vec<TaskSpec>,
     /// How long records of comparisons stay.
     pub keep_reports: Duration,
+    /// What is done about trouble without a person.
+    pub recovery: RecoverySpec,
 }
 
 impl PipelineSpec {
@@ -46,6 +49,7 @@ impl PipelineSpec {
             memory: 32 << 20,
             schedule: Vec::new(),
             keep_reports: KEEP_REPORTS,
+            recovery: RecoverySpec::default(),
         }
     }
 }

@@ -195,12 +195,15 @@ async fn probe_and_check_leave_nothing_behind() {
     let sink = sink(&lake);
     sink.probe().await.unwrap();
     sink.check().await.unwrap();
+    sink.ping().await.unwrap();
     assert!(!lake.exists() && files(folder.path()).is_empty());
     apply(&sink, &inserts(0..1)).await;
     let before = files(&lake);
     sink.probe().await.unwrap();
     assert_eq!(files(&lake), before);
     std::fs::write(folder.path().join("file"), "").unwrap();
+    let beside = self::sink(&folder.path().join("file/lake"));
+    assert_eq!(beside.ping().await.unwrap_err().code(), Code::ArchiveWrite);
     let blocked = self::sink(&folder.path().join("file/lake")).apply(&inserts(0..1)).await.unwrap_err();
     assert_eq!((blocked.code(), blocked.kind()), (Code::ArchiveWrite, Kind::Retry), "{blocked}");
 }

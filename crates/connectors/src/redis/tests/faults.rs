@@ -35,6 +35,7 @@ async fn a_full_server_is_waited_for() {
     let error = sink.apply(&documents(0..10, 2, 10)).await.unwrap_err();
     assert_eq!((error.code(), error.kind()), (Code::RedisMemory, Kind::Retry), "{error}");
     assert_eq!(sink.probe().await.unwrap_err().code(), Code::RedisMemory);
+    sink.ping().await.expect("it answers, whether it takes anything or not");
     server.look::<String>(&["CONFIG", "SET", "maxmemory", "0"]);
     sink.probe().await.unwrap();
     assert!(all_applied(&sink.apply(&documents(0..10, 2, 10)).await.unwrap()));
@@ -79,7 +80,11 @@ async fn a_wrong_password_is_a_wrong_configuration_until_it_was_right_once() {
     let server = Server::start(&["--requirepass", "right"]);
     let url = |password: &str| format!("redis://:{password}@127.0.0.1:{}", server.port);
     let wrong = sink(&url("wrong"), "shop");
-    for error in [wrong.probe().await.unwrap_err(), wrong.apply(&documents(0..1, 1, 1)).await.unwrap_err()] {
+    for error in [
+        wrong.probe().await.unwrap_err(),
+        wrong.ping().await.unwrap_err(),
+        wrong.apply(&documents(0..1, 1, 1)).await.unwrap_err(),
+    ] {
         assert_eq!((error.code(), error.kind()), (Code::Denied, Kind::Config));
         assert!(!error.to_string().contains("wrong@") && error.to_string().contains("WRONGPASS"), "{error}");
     }

@@ -179,9 +179,11 @@ async fn dead_hosts_are_passed_over_and_none_is_unreachable() {
         bench.ask(Method::DELETE, "/{}-000001", Value::Null).await;
     }
     let nobody = Bench::new(&format!("opensearch://{closed}"));
-    for error in
-        [nobody.sink.probe().await.unwrap_err(), nobody.sink.apply(&many(&nobody, 1)).await.unwrap_err()]
-    {
+    for error in [
+        nobody.sink.probe().await.unwrap_err(),
+        nobody.sink.ping().await.unwrap_err(),
+        nobody.sink.apply(&many(&nobody, 1)).await.unwrap_err(),
+    ] {
         assert_eq!((error.code(), error.kind()), (Code::Unreachable, Kind::Retry), "{error}");
     }
 }

@@ -109,6 +109,11 @@ pub fn prepare(c: Connection, suspect: bool) -> Result<Connection> {
     Ok(c)
 }
 
+/// Proves that the file can be read, though others write.
+pub fn ping(c: &Connection) -> Result<()> {
+    c.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0)).map(drop)
+}
+
 /// Proves that the file can be written now.
 pub fn probe(c: &mut Connection) -> Result<()> {
     let transaction = c.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -264,6 +264,14 @@ impl Sink for SqliteSink {
         .await
     }
 
+    async fn ping(&self) -> Result<()> {
+        self.with(|shared, state| match shared.existing(state)? {
+            Some(c) => layout::ping(c).map_err(|e| shared.failed(&e)),
+            None => Ok(()),
+        })
+        .await
+    }
+
     async fn check(&self) -> Result<Vec<Error>> {
         self.with(|shared, _| Ok(shared.findings().unwrap_or_else(|error| vec![error]))).await
     }

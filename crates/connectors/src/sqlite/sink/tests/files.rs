@@ -117,11 +117,13 @@ async fn unfit_files_are_told() {
     assert_eq!((error.code(), error.kind()), (Code::SqliteSinkWrite, Kind::Retry), "a folder may come yet");
     assert_eq!(nowhere.check().await.unwrap()[0].code(), Code::SqliteSinkLayout);
     std::fs::write(&path, "some text that is no database at all".repeat(100)).unwrap();
-    let error = sink(&path).probe().await.unwrap_err();
-    assert_eq!((error.code(), error.kind()), (Code::SqliteSinkLayout, Kind::Config), "{error}");
+    for error in [sink(&path).probe().await.unwrap_err(), sink(&path).ping().await.unwrap_err()] {
+        assert_eq!((error.code(), error.kind()), (Code::SqliteSinkLayout, Kind::Config), "{error}");
+    }
     let fresh = folder.path().join("fresh.db");
     assert!(sink(&fresh).check().await.unwrap().is_empty());
-    assert!(!fresh.exists(), "a check makes no file");
+    sink(&fresh).ping().await.unwrap();
+    assert!(!fresh.exists(), "neither a check nor a ping makes a file");
 }
 
 #[tokio::test]
