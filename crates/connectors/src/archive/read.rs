@@ -19,7 +19,6 @@ use super::segment;
 use super::store::Store;
 use super::writer;
 
-const ATTEMPTS: usize = 3;
 /// Keys as text are not longer (SURFACE).
 const LONGEST_KEY: usize = 512;
 
@@ -48,14 +47,22 @@ impl Line<'_> {
     }
 }
 
-/// The newest line of a key so far: its version, where it lies, and its document.
-type Newest = Option<(Version, Arc<str>, Option<Bytes>)>;
+/// The newest line of a key so far.
+#[derive(Clone)]
+struct Newest {
+    version: Version,
+    /// Which of the files it stands in, counted in the order in which they are read.
+    file: usize,
+    folder: Arc<str>,
+    /// `None`: the row is gone.
+    document: Option<Bytes>,
+}
 
 /// What is looked for.
 struct Search {
     /// Lines of this table only.
     table: Option<String>,
-    newest: HashMap<String, Newest>,
+    newest: HashMap<String, Option<Newest>>,
 }
 
 /// The document after the newest change of the key that the address names, among the lines in the address's folder.
@@ -82,70 +89,74 @@ pub fn by_key(plan: &TargetPlan) -> Result<()> {
     Ok(())
 }
 
-/// All files of these folders, from the start if some were joined meanwhile.
+/// All files of these folders, from the start if some were joined meanwhile. The last ones come first: those are the ones that
+/// a writer joins, so whoever reads them last would find them gone each time.
 async fn search(
     store: &dyn Store,
     table: Option<String>,
     addresses: &[Address],
     folders: impl Fn(&str) -> bool,
 ) -> Result<Vec<Option<Held>>> {
-    let mut last = None;
-    for _ in 0..ATTEMPTS {
+    let mut lacking: Option<(u64, File)> = None;
+    'again: loop {
         let Some((text, _)) = store.manifest().await? else { return Ok(vec![None; addresses.len()]) };
         let manifest = Manifest::decode(&text)?;
-        let files = manifest.files.into_iter().filter(|file| folders(file.folder()));
+        if let Some((_, file)) = lacking.take_if(|(generation, _)| *generation == manifest.generation) {
+            return Err(writer::lacks(store, &file));
+        }
         let newest = addresses.iter().map(|address| (address.id.to_string(), None)).collect();
         let mut search = Search { table: table.clone(), newest };
-        match search.files(store, files).await {
-            Ok(()) => return Ok(addresses.iter().map(|address| search.held(address)).collect()),
-            Err(error) => last = Some(error),
+        let files = manifest.files.into_iter().rev().filter(|file| folders(file.folder()));
+        for (n, file) in files.enumerate() {
+            let Some(bytes) = store.get(&file.path).await? else {
+                lacking = Some((manifest.generation, file));
+                continue 'again;
+            };
+            search = search.through(n, file, bytes).await?;
         }
+        return Ok(addresses.iter().map(|address| search.held(address)).collect());
     }
-    last.map_or_else(|| Ok(vec![None; addresses.len()]), Err)
 }
 
 impl Search {
-    async fn files(&mut self, store: &dyn Store, files: impl Iterator<Item = File>) -> Result<()> {
-        for file in files {
-            let bytes = writer::read(store, &file).await?;
+    /// On a thread of its own: the stream goes on meanwhile.
+    async fn through(mut self, n: usize, file: File, bytes: Bytes) -> Result<Search> {
+        let searched = tokio::task::spawn_blocking(move || {
+            segment::verify(&file, &bytes)?;
             let folder: Arc<str> = file.folder().into();
             let mut wrong = None;
             segment::read_lines(&file, &bytes, |line| {
-                if let Err(error) = self.look(line, &folder) {
+                if let Err(error) = self.look(line, n, &folder) {
                     wrong = Some(error);
                 }
             })?;
-            if let Some(error) = wrong {
-                return Err(not_a_change(&file, error));
-            }
-        }
-        Ok(())
+            wrong.map_or(Ok(self), |error| Err(not_a_change(&file, error)))
+        });
+        searched.await.unwrap_or_else(|error| Err(Error::new(Code::Internal, "a thread broke").cause(error)))
     }
 
-    fn look(&mut self, line: &[u8], folder: &Arc<str>) -> serde_json::Result<()> {
+    fn look(&mut self, line: &[u8], file: usize, folder: &Arc<str>) -> serde_json::Result<()> {
         let line: Line<'_> = serde_json::from_slice(line)?;
         if self.table.as_ref().is_some_and(|table| !table.eq_ignore_ascii_case(&line.table)) {
             return Ok(());
         }
         let version = line.version();
-        // The later line wins a tie.
-        let newer = |newest: &Newest| newest.as_ref().is_none_or(|(held, ..)| version >= *held);
+        // The later line wins a tie: within a file what comes, across files what was there, for the last file came first.
+        let newer = |held: &Option<Newest>| match held {
+            Some(held) => version > held.version || (version == held.version && file == held.file),
+            None => true,
+        };
+        let found = |document| Some(Newest { version, file, folder: Arc::clone(folder), document });
         if line.op == "truncate" {
-            let gone = Some((version, Arc::clone(folder), None));
-            self.newest
-                .values_mut()
-                .filter(|newest| newer(newest))
-                .for_each(|newest| newest.clone_from(&gone));
-        } else if let Some(newest) = self.newest.get_mut(&key_text(&line.key)).filter(|newest| newer(newest))
-        {
-            let document = line.document().map(|document| Bytes::copy_from_slice(document.as_bytes()));
-            *newest = Some((version, Arc::clone(folder), document));
+            self.newest.values_mut().filter(|held| newer(held)).for_each(|held| *held = found(None));
+        } else if let Some(held) = self.newest.get_mut(&key_text(&line.key)).filter(|held| newer(held)) {
+            *held = found(line.document().map(|document| Bytes::copy_from_slice(document.as_bytes())));
         }
         Ok(())
     }
 
     fn held(&self, address: &Address) -> Option<Held> {
-        let (version, folder, document) = self.newest.get(&*address.id)?.clone()?;
+        let Newest { version, folder, document, .. } = self.newest.get(&*address.id)?.clone()?;
         let address = Address { target: folder, id: Arc::clone(&address.id) };
         Some(Held { address, version, document: Some(document?) })
     }

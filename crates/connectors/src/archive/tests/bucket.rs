@@ -117,3 +117,9 @@ async fn a_store_that_is_missing_is_waited_for() {
         }
     }
 }
+
+#[tokio::test]
+async fn lines_and_documents_are_read_back() {
+    let (_, url) = bucket("/lake");
+    super::looks::require_read_back(&sink_at(&url, "shop")).await;
+}

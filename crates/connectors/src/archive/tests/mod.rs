@@ -4,6 +4,7 @@ mod bucket;
 mod faults;
 mod folder;
 mod lines;
+mod looks;
 mod manifest;
 
 use std::path::Path;
