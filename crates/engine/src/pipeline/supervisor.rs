@@ -165,6 +165,7 @@ fn start_lanes(ports: &[Arc<Port>], tasks: &mut JoinSet<()>) -> Vec<Option<Feed>
             tasks.spawn(lane::run(Arc::clone(port), Arc::clone(&queue), lane));
         }
         if let Some(gate) = &port.gate {
+            tasks.spawn(quota::write(Arc::clone(gate)));
             tasks.spawn(quota::release(Arc::clone(gate), Arc::clone(port), Arc::clone(&queue)));
         }
         all.push(Some(Feed::new(port, queue)));

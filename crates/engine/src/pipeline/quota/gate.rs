@@ -16,7 +16,6 @@ use super::spec::{TenantLimit, TenantQuota};
 use super::spill::{SLOT, Spill};
 use crate::change::Change;
 use crate::clock::now_millis;
-use crate::error::Error;
 use crate::pipeline::port::Item;
 use crate::pipeline::queue::Queue;
 use crate::pipeline::ticket::Unit;
@@ -45,6 +44,8 @@ pub(crate) struct Gate {
     much: AtomicBool,
     /// Wakes who waits for that to end.
     room: Notify,
+    /// Wakes who writes.
+    pub(super) unwritten: Notify,
 }
 
 pub(super) struct State {
@@ -57,8 +58,10 @@ pub(super) struct State {
     /// Bytes in memory and runs, of all tenants.
     pub size: (usize, usize),
     pub closed: bool,
+    /// Tenants with pieces that are to be written, one entry a piece at most.
+    pub to_write: VecDeque<Arc<str>>,
     /// What is held cannot be written.
-    trouble: Option<Error>,
+    pub trouble: bool,
     /// The tenant's column in the schema of this id.
     column: (u64, Option<usize>),
     /// The number of tenants at which those that rest are forgotten.
@@ -98,7 +101,8 @@ impl Gate {
             moved: HashMap::new(),
             size: (0, 0),
             closed: false,
-            trouble: None,
+            to_write: VecDeque::new(),
+            trouble: false,
             column: (u64::MAX, None),
             enough: KEPT,
         };
@@ -111,6 +115,7 @@ impl Gate {
             full: AtomicBool::new(false),
             much: AtomicBool::new(false),
             room: Notify::new(),
+            unwritten: Notify::new(),
         })
     }
 
@@ -177,7 +182,7 @@ impl Gate {
     }
 
     fn hold(&self, state: &mut State, behind: &Arc<str>, item: &Item, clock: i64) {
-        let State { tenants, holding, spill, moved, size, trouble, .. } = state;
+        let State { tenants, holding, to_write, moved, size, .. } = state;
         let Some(tenant) = tenants.get_mut(behind) else { return };
         let before = tenant.hold.size();
         if tenant.hold.is_empty() {
@@ -189,14 +194,9 @@ impl Gate {
         tenant.hold.push(&item.delivery, &item.ticket, follows, clock);
         tenant.rows += 1;
         let least = if size.0 > MEMORY { SLOT } else { PIECE };
-        match tenant.hold.spill(least, spill) {
-            Ok(()) => *trouble = None,
-            Err(error) => {
-                if trouble.is_none() {
-                    tracing::warn!("{error}; {}", error.fix_text());
-                }
-                *trouble = Some(error);
-            }
+        if tenant.hold.piece(least) {
+            to_write.push_back(Arc::clone(behind));
+            self.unwritten.notify_one();
         }
         changed(size, before, tenant.hold.size());
     }
@@ -206,8 +206,9 @@ impl Gate {
         let (bytes, many) = (state.spill.bytes(), state.size.1.max(state.moved.len()));
         let much = many >= RUNS / PART || bytes >= self.quota.max_held / PART as u64;
         self.much.store(much, Ordering::Release);
-        let full =
-            many >= RUNS || bytes >= self.quota.max_held || state.trouble.is_some() && state.size.0 > MEMORY;
+        // Pieces that wait for the disk fill the memory: it is slow, or fails.
+        let waits = state.size.0 > 2 * MEMORY && !state.to_write.is_empty();
+        let full = many >= RUNS || bytes >= self.quota.max_held || waits;
         if self.full.swap(full, Ordering::AcqRel) && !full {
             self.room.notify_one();
         }
@@ -248,7 +249,7 @@ impl Gate {
         let dropped = (std::mem::take(&mut state.tenants), std::mem::take(&mut state.moved));
         state.holding.clear();
         state.size = (0, 0);
-        state.trouble = None;
+        state.to_write.clear();
         self.full.store(false, Ordering::Release);
         self.much.store(false, Ordering::Release);
         drop(state);
@@ -256,6 +257,7 @@ impl Gate {
         drop(dropped);
         self.room.notify_one();
         self.way.wake.notify_one();
+        self.unwritten.notify_one();
     }
 }
 

@@ -20,9 +20,19 @@ pub(super) struct Hold {
     /// The oldest, read up to `read`.
     head: Vec<u8>,
     read: usize,
-    segments: VecDeque<Segment>,
+    /// What comes between, the oldest first.
+    pieces: VecDeque<Piece>,
+    /// Bytes of those pieces that are not written.
+    unwritten: usize,
     /// The newest.
     tail: Vec<u8>,
+}
+
+/// A piece of the middle.
+enum Piece {
+    /// To be written.
+    Memory(Arc<Vec<u8>>),
+    Disk(Segment),
 }
 
 /// Deliveries one behind the other that have all of this in common.
@@ -57,7 +67,7 @@ impl Hold {
 
     /// What it takes of the memory: bytes of records, and runs.
     pub fn size(&self) -> (usize, usize) {
-        (self.head.len() + self.tail.len(), self.runs.len())
+        (self.head.len() + self.unwritten + self.tail.len(), self.runs.len())
     }
 
     /// Adds a delivery at the end. `now`: milliseconds since 1970, for rows that were read and not committed.
@@ -77,20 +87,39 @@ impl Hold {
         record::write(delivery, &mut self.tail);
     }
 
-    /// Writes what has gathered, if it is as much as that. What cannot be written stays in memory.
-    pub fn spill(&mut self, least: usize, spill: &mut Spill) -> Result<()> {
+    /// Makes a piece of what has gathered, if it is as much as that; answers whether there is one more to write.
+    pub fn piece(&mut self, least: usize) -> bool {
         if self.tail.len() < least {
-            return Ok(());
+            return false;
         }
-        if self.read == self.head.len() && self.segments.is_empty() {
+        let tail = std::mem::take(&mut self.tail);
+        if self.read == self.head.len() && self.pieces.is_empty() {
             // Its turn comes next anyway.
-            (self.head, self.read) = (std::mem::take(&mut self.tail), 0);
-            return Ok(());
+            (self.head, self.read) = (tail, 0);
+            return false;
         }
-        let segment = spill.write(&self.tail).map_err(|error| cannot_hold(spill, error))?;
-        self.segments.push_back(segment);
-        self.tail = Vec::new();
-        Ok(())
+        self.unwritten += tail.len();
+        self.pieces.push_back(Piece::Memory(Arc::new(tail)));
+        true
+    }
+
+    /// The piece that is to be written next.
+    pub fn unwritten(&self) -> Option<Arc<Vec<u8>>> {
+        // They are written in their order: those that are not are the last.
+        let memory = self.pieces.iter().rev().map_while(|piece| match piece {
+            Piece::Memory(bytes) => Some(bytes),
+            Piece::Disk(_) => None,
+        });
+        memory.last().cloned()
+    }
+
+    /// Where this piece is now; gives that back if the piece is here no more.
+    pub fn written(&mut self, bytes: &Arc<Vec<u8>>, segment: Segment) -> Option<Segment> {
+        let is = |piece: &&mut Piece| matches!(piece, Piece::Memory(here) if Arc::ptr_eq(here, bytes));
+        let Some(piece) = self.pieces.iter_mut().rev().find(is) else { return Some(segment) };
+        *piece = Piece::Disk(segment);
+        self.unwritten -= bytes.len();
+        None
     }
 
     /// Takes the oldest.
@@ -99,11 +128,16 @@ impl Hold {
             return Ok(None);
         }
         if self.read == self.head.len() {
-            self.head = match self.segments.front() {
-                Some(segment) => spill.read(segment).map_err(|error| cannot_hold(spill, error))?,
+            self.head = match self.pieces.pop_front() {
+                Some(Piece::Disk(segment)) => {
+                    spill.read(&segment).map_err(|error| cannot_hold(spill, error))?
+                }
+                Some(Piece::Memory(bytes)) => {
+                    self.unwritten -= bytes.len();
+                    Arc::unwrap_or_clone(bytes)
+                }
                 None => std::mem::take(&mut self.tail),
             };
-            self.segments.pop_front();
             self.read = 0;
         }
         let Some(run) = self.runs.front_mut() else { return Ok(None) };
@@ -121,7 +155,8 @@ impl Hold {
     }
 }
 
-fn cannot_hold(spill: &Spill, error: std::io::Error) -> Error {
+/// The spill file fails.
+pub(super) fn cannot_hold(spill: &Spill, error: std::io::Error) -> Error {
     Error::new(
         Code::TenantSpill,
         format!("{} cannot hold what waits for its quota", spill.folder().display()),

@@ -13,6 +13,7 @@ mod spec;
 mod spill;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub(crate) use census::{Census, look};
 pub(crate) use gate::Gate;
@@ -20,3 +21,4 @@ pub(crate) use pace::room_to_read;
 pub(crate) use release::run as release;
 pub(crate) use share::Share;
 pub use spec::{TenantLimit, TenantQuota};
+pub(crate) use write::run as write;

@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of a slot.
@@ -14,7 +15,7 @@ pub(super) const SLOT: usize = 16 * 1024;
 pub(super) struct Spill {
     folder: PathBuf,
     name: String,
-    file: Option<File>,
+    file: Option<Arc<File>>,
     free: Vec<u32>,
     slots: u32,
 }
@@ -42,23 +43,18 @@ impl Spill {
         &self.folder
     }
 
-    /// Keeps a piece.
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<Segment> {
-        self.open()?;
-        let mut segment = Segment { slots: Vec::new(), length: bytes.len() };
-        for part in bytes.chunks(SLOT) {
+    /// Room for a piece of so many bytes, and the file to write it to.
+    pub fn reserve(&mut self, length: usize) -> io::Result<(Arc<File>, Segment)> {
+        let file = self.open()?;
+        let mut segment = Segment { slots: Vec::new(), length };
+        for _ in 0..length.div_ceil(SLOT) {
             let Some(slot) = self.slot() else {
                 self.forget(&segment);
                 return Err(io::Error::other("the file has no more slots"));
             };
             segment.slots.push(slot);
-            let written = self.file.as_ref().map(|file| file.write_all_at(part, at(slot)));
-            if let Some(Err(error)) = written {
-                self.forget(&segment);
-                return Err(error);
-            }
         }
-        Ok(segment)
+        Ok((file, segment))
     }
 
     /// Gives a piece back, and its slots free.
@@ -72,7 +68,8 @@ impl Spill {
         Ok(bytes)
     }
 
-    fn forget(&mut self, segment: &Segment) {
+    /// Its slots are free again.
+    pub fn forget(&mut self, segment: &Segment) {
         self.free.extend_from_slice(&segment.slots);
         if self.free.len() == self.slots as usize {
             // Nothing is in use: the next piece begins a new file, and the disk has this one's room back.
@@ -89,19 +86,27 @@ impl Spill {
         Some(slot)
     }
 
-    fn open(&mut self) -> io::Result<()> {
-        if self.file.is_none() {
-            // Another run of the process may be about to take its own file's name away.
-            static OPENED: AtomicU64 = AtomicU64::new(0);
-            let (process, number) = (std::process::id(), OPENED.fetch_add(1, Ordering::Relaxed));
-            let path = self.folder.join(format!("{}-{process}-{number}.held", self.name));
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-            // It lives as long as it is open, and no longer than this process.
-            std::fs::remove_file(path)?;
-            self.file = Some(file);
+    fn open(&mut self) -> io::Result<Arc<File>> {
+        if let Some(file) = &self.file {
+            return Ok(Arc::clone(file));
         }
-        Ok(())
+        // Another run of the process may be about to take its own file's name away.
+        static OPENED: AtomicU64 = AtomicU64::new(0);
+        let (process, number) = (std::process::id(), OPENED.fetch_add(1, Ordering::Relaxed));
+        let path = self.folder.join(format!("{}-{process}-{number}.held", self.name));
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+        // It lives as long as it is open, and no longer than this process.
+        std::fs::remove_file(path)?;
+        Ok(Arc::clone(self.file.insert(Arc::new(file))))
     }
+}
+
+/// Writes a piece where there is room for it.
+pub(super) fn write(file: &File, segment: &Segment, bytes: &[u8]) -> io::Result<()> {
+    for (part, slot) in bytes.chunks(SLOT).zip(&segment.slots) {
+        file.write_all_at(part, at(*slot))?;
+    }
+    Ok(())
 }
 
 fn at(slot: u32) -> u64 {
@@ -112,6 +117,12 @@ fn at(slot: u32) -> u64 {
 mod tests {
     use super::*;
 
+    fn keep(spill: &mut Spill, bytes: &[u8]) -> Segment {
+        let (file, segment) = spill.reserve(bytes.len()).unwrap();
+        write(&file, &segment, bytes).unwrap();
+        segment
+    }
+
     #[test]
     fn pieces_come_back_and_their_slots_are_used_again() {
         let folder = tempfile::tempdir().unwrap();
@@ -121,7 +132,7 @@ mod tests {
         let mut most = 0;
         for round in 0..500 {
             let n = round % 11;
-            kept.push_back((n, spill.write(&piece(n)).unwrap()));
+            kept.push_back((n, keep(&mut spill, &piece(n))));
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "its file has no name");
             if kept.len() > 20 {
                 let which = round * 7 % kept.len();
@@ -141,7 +152,7 @@ mod tests {
     #[test]
     fn a_folder_that_is_gone_is_an_error() {
         let mut spill = Spill::new(Path::new("/nowhere/at/all"), "held");
-        assert!(spill.write(&[1]).is_err());
+        assert!(spill.reserve(1).is_err());
         assert_eq!(spill.bytes(), 0);
     }
 }
