@@ -86,17 +86,9 @@ impl Named<'_> {
         out: &mut Deliveries,
         of_plan: &mut [(u32, Suspects)],
     ) -> Result<()> {
-        let change = Change {
-            schema: Arc::clone(self.schema),
-            operation: Operation::Delete,
-            before: Some(row),
-            after: None,
-            version: Version::ZERO,
-            before_version: Version::ZERO,
-            offset: 0,
-            ordinal: 0,
-            origin: Origin::nobody(),
-        };
+        let gone =
+            Change::of_table(Arc::clone(self.schema), Operation::Delete, Version::ZERO, Origin::nobody());
+        let change = Change { before: Some(row), ..gone };
         let batch = Arc::new(CaptureBatch::at(Position::nowhere(Version::ZERO), vec![change]));
         out.clear();
         // Filters and addresses may need more of the row than its key.
