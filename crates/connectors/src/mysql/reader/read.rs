@@ -102,7 +102,7 @@ async fn rows(pool: &Pool, session: &mut Session, shape: &Shape<'_>) -> Result<V
     let mut reader = RowReader::new(&shape.detail.columns);
     let mut writer = packed::Writer::new();
     let format = packed::format();
-    let mut rows = Vec::new();
+    let mut formats = Vec::new();
     for condition in &shape.conditions {
         let sql = format!("SELECT {} FROM {table}{} WHERE {condition}", list.join(", "), shape.hint);
         let row = |row: &mut BinaryRow<'_>| {
@@ -114,15 +114,17 @@ async fn rows(pool: &Pool, session: &mut Session, shape: &Shape<'_>) -> Result<V
                     bad.push((column, error));
                 }
             })?;
+            writer.next();
             let format = Arc::clone(&format);
-            let format: Arc<dyn RowFormat> =
-                if bad.is_empty() { format } else { Arc::new(Unreadable { format, columns: bad }) };
-            rows.push(RowImage { bytes: writer.finish(), format });
+            formats.push(match bad.is_empty() {
+                true => format,
+                false => Arc::new(Unreadable { format, columns: bad }),
+            });
             Ok(())
         };
         session.stream(&sql, row).await?;
     }
-    Ok(rows)
+    Ok(writer.all().zip(formats).map(|(bytes, format)| RowImage { bytes, format }).collect())
 }
 
 #[cfg(test)]
