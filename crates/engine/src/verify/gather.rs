@@ -151,14 +151,15 @@ impl Walk {
     fn keep(&self, rows: &Rows, out: &mut Deliveries, sides: &mut [(u32, Buckets)]) -> Result<()> {
         let (mut key, mut of) = (packed::Writer::new(), None);
         rows.expected(&self.shared.routes, out, |expected| {
-            let Some((_, buckets)) = sides.iter_mut().find(|(plan, _)| *plan == expected.plan) else {
+            let Some((_, buckets)) = sides.iter_mut().find(|(plan, _)| *plan == expected.standing.plan.id)
+            else {
                 return Ok(());
             };
             if of != Some(expected.row) {
                 rows.write_key(expected.row, &mut key);
                 of = Some(expected.row);
             }
-            let (digest, number) = match &expected.document {
+            let (digest, number) = match expected.standing.document {
                 Some(document) => (digest(document), 0),
                 None => (0, REFUSED),
             };
