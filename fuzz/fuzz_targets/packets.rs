@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use syncline_connectors::mysql::binlog::Decoder;
-use syncline_connectors::mysql::reach::{Dump, DumpStart, Endpoint, MysqlConfig, Wire};
+use syncline_connectors::mysql::reach::{BinaryRow, Dump, DumpStart, Endpoint, MysqlConfig, Wire};
 use syncline_engine::error::Result;
 use syncline_fuzz::bounded;
 use syncline_fuzz::reading::told;
@@ -67,6 +67,11 @@ async fn client(wishes: u8) -> Result<()> {
     if wishes & wish::QUERIES != 0 {
         for _ in 0..8 {
             wire.query("SHOW GLOBAL VARIABLES").await?;
+            wire.stream("SELECT 1", |columns, bytes| {
+                let mut row = BinaryRow::new(columns, &bytes)?;
+                columns.iter().try_for_each(|_| row.next().map(drop))
+            })
+            .await?;
         }
     }
     let mut dump = Dump::start(wire, 7, wishes & wish::MARIADB != 0, &start(wishes)).await?;

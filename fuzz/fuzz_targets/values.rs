@@ -2,16 +2,13 @@
 //! partial, merged and repacked, and written as JSON. The input is `table.rs`; half of it are values of a SELECT.
 #![no_main]
 
-use std::sync::Arc;
-
 use libfuzzer_sys::fuzz_target;
-use mysql_common::Row;
-use mysql_common::constants::ColumnType;
-use mysql_common::packets::Column;
-use mysql_common::row::new_row;
-use mysql_common::value::Value as Sql;
 use syncline_connectors::mysql::binlog::{EventBody, kind};
-use syncline_connectors::mysql::codec::{ColumnDetail, RowReader, select_list};
+use syncline_connectors::mysql::codec::{ColumnDetail, ResultFormat, select_list};
+use syncline_connectors::mysql::reach::ResultColumn;
+use syncline_engine::error::Result;
+use syncline_engine::row::{RowFormat, RowVisitor};
+use syncline_engine::value::Value;
 use syncline_fuzz::bounded;
 use syncline_fuzz::bytes_in::Input;
 use syncline_fuzz::fitting::details;
@@ -47,51 +44,39 @@ fn read(data: &[u8]) {
     let _ = reader.inner(&event(event_type, &body).into()).map_err(told);
 }
 
-/// Rows of a SELECT, one after the other.
+/// Rows of a SELECT, one after the other, in columns of any type.
 fn selected(details: &[ColumnDetail], input: &mut Input<'_>) {
-    let mut reader = RowReader::new(details);
-    let columns: Arc<[Column]> = details.iter().map(|_| Column::new(ColumnType::MYSQL_TYPE_NULL)).collect();
+    let columns: Vec<ResultColumn> = details.iter().map(|_| column(input)).collect();
+    let format = ResultFormat::new(&columns, details).expect("as many columns as details");
     for detail in details {
         let _ = select_list(detail);
         let _ = detail.column();
     }
-    let mut text = Vec::new();
+    let mut text = Checked(Vec::new());
     while !input.is_empty() {
-        let row: Row = new_row(details.iter().map(|_| sql(input)).collect(), Arc::clone(&columns));
-        for column in 0..details.len() {
-            match reader.value(&row, column) {
-                Ok(value) => {
-                    text.clear();
-                    checked(&mut text, value);
-                }
-                Err(error) => drop(told(error)),
-            }
-        }
+        let len = usize::from(input.byte());
+        let image = [&[0], input.take(len << (len & 1))].concat();
+        let _ = format.visit(&image, &mut text).map_err(told);
     }
 }
 
-fn sql(input: &mut Input<'_>) -> Sql {
-    match input.byte() {
-        0 => Sql::NULL,
-        1 => Sql::Int(input.long().cast_signed()),
-        2 => Sql::UInt(input.long()),
-        3 => Sql::Float(f32::from_bits(input.long() as u32)),
-        4 => Sql::Double(f64::from_bits(input.long())),
-        5 => {
-            let (year, micros) = (input.short(), u32::from(input.short()) << 5);
-            let [month, day, hour, minute, second] = [(); 5].map(|()| input.byte());
-            Sql::Date(year, month, day, hour, minute, second, micros)
-        }
-        6 => {
-            let (days, micros) = (u32::from(input.short()) << (input.byte() & 16), input.short());
-            let [negative, hour, minute, second] = [(); 4].map(|()| input.byte());
-            Sql::Time(negative & 1 == 1, days, hour, minute, second, u32::from(micros) << 5)
-        }
-        long @ 7..=15 => {
-            let len = usize::from(input.short());
-            Sql::Bytes(input.take(len << (long & 1)).to_vec())
-        }
-        len => Sql::Bytes(input.take(usize::from(len - 16)).to_vec()),
+fn column(input: &mut Input<'_>) -> ResultColumn {
+    let mut definition = vec![0; 6];
+    definition.extend_from_slice(&[12, 63, 0, 20, 0, 0, 0, input.byte(), input.byte(), 0, 0, 0, 0]);
+    ResultColumn::parse(&definition).expect("a whole definition")
+}
+
+struct Checked(Vec<u8>);
+
+impl RowVisitor for Checked {
+    fn wants(&self, _: usize) -> bool {
+        true
+    }
+
+    fn value(&mut self, _: usize, value: Value<'_>) -> Result<()> {
+        self.0.clear();
+        checked(&mut self.0, value);
+        Ok(())
     }
 }
 

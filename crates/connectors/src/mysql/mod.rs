@@ -29,5 +29,5 @@ pub mod reach {
     pub use super::schema::{TableDetail, TableName};
     pub use super::server::split_file;
     pub use super::stream::{Head, encode_gtids};
-    pub use super::wire::{Dump, DumpStart, Wire};
+    pub use super::wire::{BinaryRow, Dump, DumpStart, ResultColumn, Wire};
 }

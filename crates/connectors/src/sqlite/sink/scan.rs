@@ -14,6 +14,8 @@ use super::search::{glob, has_table};
 
 /// Rows that are looked at in one step, so that a target which is a small part of the file does not hold up writes.
 const PAGE: usize = 1000;
+/// Bytes that their documents take, about.
+const TEXTS: usize = 96 << 10;
 
 /// Which rows are walked.
 #[derive(Clone)]
@@ -33,18 +35,18 @@ pub struct Step {
     pub last: Option<i64>,
 }
 
-// Without the `+` SQLite plans a statement anew for every page: it looks at the bounds, to guess how many rows there are.
+// Without the `+ 0` SQLite plans a statement anew for every page: it looks at bare parameters, to guess how many rows there are.
 const DOCUMENTS: &str = "SELECT number, index_name, id, version,
         document IS NOT NULL AND index_name GLOB ?3, CASE WHEN ?6 THEN document END
-    FROM documents WHERE number > +?1 AND number <= +?2 ORDER BY number LIMIT ?5";
+    FROM documents WHERE number > ?1 + 0 AND number <= ?2 + 0 ORDER BY number LIMIT ?5 + 0";
 
 const CACHE: &str = "SELECT rowid, '', key, version,
         value IS NOT NULL AND key GLOB ?3 AND (expires_at IS NULL OR expires_at > ?4), CASE WHEN ?6 THEN value END
-    FROM cache WHERE rowid > +?1 AND rowid <= +?2 ORDER BY rowid LIMIT ?5";
+    FROM cache WHERE rowid > ?1 + 0 AND rowid <= ?2 + 0 ORDER BY rowid LIMIT ?5 + 0";
 
 const COLLECTIONS: &str = "SELECT rowid, collection, id, version,
         document IS NOT NULL AND collection GLOB ?3, CASE WHEN ?6 THEN document END
-    FROM collections WHERE rowid > +?1 AND rowid <= +?2 ORDER BY rowid LIMIT ?5";
+    FROM collections WHERE rowid > ?1 + 0 AND rowid <= ?2 + 0 ORDER BY rowid LIMIT ?5 + 0";
 
 impl Walk {
     /// The rows of the scope's target that are asked for.
@@ -72,9 +74,9 @@ impl Walk {
         let mut statement = c.prepare_cached(self.sql)?;
         let mut rows =
             statement.query(params![after, end, self.pattern, now, PAGE as i64, self.look.documents()])?;
-        let mut held = Vec::new();
+        let mut held = Vec::with_capacity(PAGE);
         // What the documents are slices of, in the end.
-        let (mut texts, mut places) = (Vec::new(), Vec::new());
+        let (mut texts, mut places) = (Vec::with_capacity(TEXTS), Vec::with_capacity(PAGE));
         let (mut count, mut last) = (0, after);
         let mut name: Arc<str> = Arc::default();
         while let Some(row) = rows.next()? {
