@@ -94,7 +94,7 @@ impl Rows {
         self
     }
 
-    fn image(&self, row: usize) -> Option<&RowImage> {
+    pub fn image(&self, row: usize) -> Option<&RowImage> {
         self.batch.changes.get(row)?.after.as_ref()
     }
 

@@ -16,6 +16,7 @@ use super::join::Suspect;
 use super::journal::Journal;
 use super::report::{Drift, DriftKind};
 use super::settled::Waiting;
+use super::tenants::{Holders, Whose};
 use crate::error::Result;
 use crate::json;
 use crate::packed;
@@ -48,6 +49,10 @@ pub(super) struct Judge {
     pub journal: Arc<Journal>,
     /// What was written to since the buckets were made, with the key that wrote it.
     pub late: HashMap<u128, Bytes>,
+    /// Who may stand behind documents, if that is counted.
+    pub holders: Option<Holders>,
+    /// And whose is what was last seen at an address.
+    pub whose: HashMap<u128, Whose>,
 }
 
 /// Both sides of some suspects as they are now.
@@ -58,6 +63,7 @@ struct Look {
     held: HashMap<u128, Held>,
     addresses: HashMap<u128, Address>,
     position: Position,
+    whose: HashMap<u128, Whose>,
 }
 
 struct Expected {
@@ -147,6 +153,7 @@ impl Judge {
         let waiting = Waiting { shared: &self.shared, sink: self.port.index, table: &self.schema.name };
         let position = waiting.settled().await?;
         let mut look = self.read(suspects, position).await?;
+        self.whose.extend(std::mem::take(&mut look.whose));
         look.position = waiting.overtaken().await?;
         Ok((look, journal.take().iter().map(|note| note.address).collect()))
     }
@@ -165,11 +172,12 @@ impl Judge {
             held: HashMap::new(),
             addresses: HashMap::new(),
             position,
+            whose: HashMap::new(),
         };
         if !values.is_empty() {
             let reader = self.shared.source.reader();
             let read = reader.read_keys(&self.schema, &self.key, &values, &look.position).await?;
-            look.expect(&Rows::new(read, &self.key), &self.shared, self.plan.id)?;
+            look.expect(&Rows::new(read, &self.key), &self.shared, self.plan.id, self.holders.as_ref())?;
         }
         let held = suspects.iter().filter_map(|suspect| Some((suspect.hash, suspect.address.clone()?)));
         look.addresses.extend(held);
@@ -177,6 +185,11 @@ impl Judge {
         let scope = Scope::new(&self.plan, &self.schema.name)?;
         let found = self.port.sink.read_of(&scope, &addresses).await?;
         look.held.extend(found.into_iter().flatten().map(|held| (hash(&self.plan, &held.address), held)));
+        if let Some(holders) = &self.holders {
+            for (at, held) in look.held.iter().filter(|(at, _)| !look.expected.contains_key(at)) {
+                look.whose.insert(*at, holders.document(held.document.as_deref().unwrap_or_default()));
+            }
+        }
         Ok(look)
     }
 
@@ -248,7 +261,7 @@ impl Judge {
 }
 
 impl Look {
-    fn expect(&mut self, rows: &Rows, shared: &Shared, plan: u32) -> Result<()> {
+    fn expect(&mut self, rows: &Rows, shared: &Shared, plan: u32, holders: Option<&Holders>) -> Result<()> {
         rows.expected(&shared.routes, &mut Deliveries::default(), |expected| {
             if expected.plan != plan {
                 return Ok(());
@@ -258,6 +271,9 @@ impl Look {
                 self.of_key.entry(key).or_default().push(at);
             }
             self.addresses.insert(at, expected.address);
+            if let Some(Holders { owners, .. }) = holders {
+                self.whose.insert(at, owners.row(rows.image(expected.row)));
+            }
             let key = rows.key_json(expected.row);
             let expected = Expected { document: expected.document, key };
             self.expected.insert(at, expected);
