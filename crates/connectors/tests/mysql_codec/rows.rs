@@ -44,16 +44,17 @@ pub async fn selected(session: &mut Session, table: &str, details: &[ColumnDetai
     let sql = format!("SELECT {} FROM `{table}` ORDER BY 1", list.join(", "));
     let mut reader = RowReader::new(details);
     let mut rows = Vec::new();
-    for row in session.select(&sql).await {
+    let server = session.server;
+    let mut reading = session.reading().await;
+    let result = reading.stream(&sql, |row| {
         let mut writer = packed::Writer::new();
-        reader
-            .read(&row, |value| {
-                writer.push(value);
-                Ok(())
-            })
-            .unwrap_or_else(|e| panic!("{:?} {table}: {e}", session.server));
+        reader.read(row, |_, value| {
+            writer.push(value.unwrap_or_else(|e| panic!("{server:?} {table}: {e}")));
+        })?;
         rows.push(read(&*packed::format(), &writer.finish(), details.len()).unwrap());
-    }
+        Ok(())
+    });
+    result.await.unwrap_or_else(|e| panic!("{server:?} {sql}: {e}"));
     rows
 }
 

@@ -1,11 +1,12 @@
-//! Records sorted into buckets by the hash of their address, in memory up to a bound and in files beyond it: what two sides
+//! Records sorted into buckets by the hash of their address, in memory up to a bound and in a file beyond it: what two sides
 //! hold of the same documents meets in the same bucket, whatever order each side was read in.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use crate::error::{Code, Error, Result};
 use crate::route::TargetPlan;
@@ -26,11 +27,7 @@ pub(super) fn hash(plan: &TargetPlan, address: &Address) -> u128 {
 }
 
 pub(super) fn hash_of(target: &str, address: &Address) -> u128 {
-    let mut hash = Xxh3::new();
-    hash.update(&(target.len() as u64).to_le_bytes());
-    hash.update(target.as_bytes());
-    hash.update(address.id.as_bytes());
-    hash.digest128()
+    xxh3_128_with_seed(address.id.as_bytes(), xxh3_64(target.as_bytes()))
 }
 
 /// What one side says of one address.
@@ -51,85 +48,97 @@ impl Record<'_> {
     pub fn write(&self, bucket: &mut Vec<u8>) -> Result<()> {
         let length = u32::try_from(self.bytes.len())
             .map_err(|_| Error::new(Code::Internal, "an address of more than 4 GiB"))?;
-        bucket.extend_from_slice(&self.address.to_le_bytes());
-        bucket.extend_from_slice(&self.digest.to_le_bytes());
-        bucket.extend_from_slice(&self.number.to_le_bytes());
-        bucket.extend_from_slice(&length.to_le_bytes());
+        let mut head = [0; HEAD];
+        head[..16].copy_from_slice(&self.address.to_le_bytes());
+        head[16..24].copy_from_slice(&self.digest.to_le_bytes());
+        head[24..32].copy_from_slice(&self.number.to_le_bytes());
+        head[32..].copy_from_slice(&length.to_le_bytes());
+        bucket.reserve(HEAD + self.bytes.len());
+        bucket.extend_from_slice(&head);
         bucket.extend_from_slice(self.bytes);
         Ok(())
     }
 }
 
-/// All buckets of one side. Their files go with it.
+/// All buckets of one side. Their file goes with it.
 pub(super) struct Buckets {
-    folder: PathBuf,
-    name: String,
+    path: PathBuf,
     buckets: Vec<Bucket>,
+    /// What memory does not hold: pieces of all buckets, one behind the other.
+    file: Option<File>,
+    end: u64,
 }
 
 #[derive(Default)]
 struct Bucket {
     buffer: Vec<u8>,
-    file: Option<File>,
+    /// Where its pieces are in the file, and how long.
+    pieces: Vec<(u64, usize)>,
 }
 
 impl Buckets {
-    /// `name` tells the files of this side from those of others in the folder, which must exist.
+    /// `name` tells the file of this side from those of others in the folder, which must exist.
     pub fn new(folder: &Path, name: &str) -> Buckets {
         let mut buckets = Vec::new();
         buckets.resize_with(BUCKETS, Bucket::default);
-        Buckets { folder: folder.to_owned(), name: name.to_owned(), buckets }
+        Buckets { path: folder.join(name), buckets, file: None, end: 0 }
     }
 
     /// Adds a record to its bucket.
     pub fn push(&mut self, record: &Record<'_>) -> Result<()> {
         let index = (record.address >> 120) as usize % BUCKETS;
-        let bucket = &mut self.buckets[index];
-        record.write(&mut bucket.buffer)?;
-        if bucket.buffer.len() >= BUFFER {
-            let path = self.folder.join(format!("{}-{index}", self.name));
-            bucket.spill(&path).map_err(|error| self.failed(error))?;
+        let buffer = &mut self.buckets[index].buffer;
+        record.write(buffer)?;
+        if buffer.len() >= BUFFER {
+            self.spill(index).map_err(|error| self.failed(error))?;
         }
         Ok(())
     }
 
     /// Takes a bucket out, its records in the order in which they were added.
     pub fn take(&mut self, index: usize) -> Result<Vec<u8>> {
-        let mut bucket = std::mem::take(&mut self.buckets[index]);
-        bucket.read().map_err(|error| self.failed(error))
+        let bucket = std::mem::take(&mut self.buckets[index]);
+        self.read(bucket).map_err(|error| self.failed(error))
     }
 
-    fn failed(&self, error: io::Error) -> Error {
-        Error::new(Code::VerifyFolder, format!("{} cannot hold what is compared", self.folder.display()))
-            .cause(error)
-    }
-}
-
-impl Bucket {
-    fn spill(&mut self, path: &Path) -> io::Result<()> {
-        let file = match &mut self.file {
+    fn spill(&mut self, index: usize) -> io::Result<()> {
+        let file = match &self.file {
             Some(file) => file,
             None => {
-                let file =
-                    OpenOptions::new().read(true).append(true).create(true).truncate(false).open(path)?;
+                let file = File::options().read(true).write(true).create_new(true).open(&self.path)?;
                 // It lives as long as it is open, and no longer than this process.
-                std::fs::remove_file(path)?;
+                std::fs::remove_file(&self.path)?;
                 self.file.insert(file)
             }
         };
-        file.write_all(&self.buffer)?;
-        self.buffer.clear();
+        let Bucket { buffer, pieces } = &mut self.buckets[index];
+        file.write_all_at(buffer, self.end)?;
+        pieces.push((self.end, buffer.len()));
+        self.end += buffer.len() as u64;
+        buffer.clear();
         Ok(())
     }
 
-    fn read(&mut self) -> io::Result<Vec<u8>> {
-        let mut all = Vec::new();
-        if let Some(file) = &mut self.file {
-            file.seek(SeekFrom::Start(0))?;
-            file.read_to_end(&mut all)?;
+    fn read(&self, bucket: Bucket) -> io::Result<Vec<u8>> {
+        let Some(file) = self.file.as_ref().filter(|_| !bucket.pieces.is_empty()) else {
+            return Ok(bucket.buffer);
+        };
+        let written: usize = bucket.pieces.iter().map(|(_, length)| length).sum();
+        let mut all = Vec::with_capacity(written + bucket.buffer.len());
+        all.resize(written, 0);
+        let mut rest = &mut all[..];
+        for (start, length) in bucket.pieces {
+            let (piece, behind) = rest.split_at_mut(length);
+            file.read_exact_at(piece, start)?;
+            rest = behind;
         }
-        all.append(&mut self.buffer);
+        all.extend_from_slice(&bucket.buffer);
         Ok(all)
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        Error::new(Code::VerifyFolder, format!("{} cannot hold what is compared", self.path.display()))
+            .cause(error)
     }
 }
 

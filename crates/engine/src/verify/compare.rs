@@ -1,6 +1,6 @@
 //! One table held against all of its targets at once: all of it, a sample, or what was touched.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 
 use super::buckets::{BUCKETS, Buckets};
 use super::documents::Documents;
 use super::gather::{Count, Pace, Walk, listen, scan};
-use super::join::{join, join_each};
 use super::journal::Journal;
 use super::judge::Judge;
 use super::judged::Judged;
@@ -24,7 +23,7 @@ use super::report::{MOST_READERS, READERS, TargetReport, VerifyProgress, VerifyR
 use super::run::broken;
 use super::settled::Waiting;
 use super::some::{Sample, Suspects};
-use super::tally::Tally;
+use super::tally::{Tally, join_part};
 use super::tenants::{Holders, Owners};
 use crate::error::Result;
 use crate::pipeline::{Control, Port, Shared};
@@ -32,6 +31,8 @@ use crate::position::Position;
 use crate::route::TargetPlan;
 use crate::schema::TableSchema;
 
+/// Buckets that are joined at once.
+const JOINS: usize = 4;
 /// How often progress is told.
 const TELL: Duration = Duration::from_millis(200);
 
@@ -245,15 +246,21 @@ impl Comparison<'_> {
         plan: &Arc<TargetPlan>,
     ) -> Result<TargetReport> {
         let mut judged = self.judged(port, plan, gathered.journal)?;
-        for bucket in 0..BUCKETS {
-            let (source, documents) = (gathered.source.take(bucket)?, gathered.documents.take(bucket)?);
-            let touched = gathered.touched.take(bucket)?;
-            let joined = match &mut judged.tally {
-                Some(tally) => join_each(&source, &documents, &touched, |at, rows, matches| {
-                    tally.joined(at, rows, matches);
-                }),
-                None => join(&source, &documents, &touched),
-            };
+        let counted = judged.tally.is_some();
+        let (mut joins, mut next) = (VecDeque::new(), 0..BUCKETS);
+        loop {
+            while joins.len() < JOINS
+                && let Some(bucket) = next.next()
+            {
+                let (source, documents) = (gathered.source.take(bucket)?, gathered.documents.take(bucket)?);
+                let touched = gathered.touched.take(bucket)?;
+                joins.push_back(spawn_blocking(move || join_part(&source, &documents, &touched, counted)));
+            }
+            let Some(joined) = joins.pop_front() else { break };
+            let (joined, part) = joined.await.map_err(broken)?;
+            if let Some(tally) = &mut judged.tally {
+                tally.joined(part);
+            }
             judged.report.compared += joined.compared;
             judged.look(joined.suspects).await?;
         }

@@ -12,10 +12,10 @@ use crate::error::Result;
 use crate::packed;
 use crate::position::Position;
 use crate::route::{CapturedLines, Deliveries, RouteTable};
-use crate::row::RowImage;
+use crate::row::{RowImage, RowVisitor};
 use crate::sink::{Address, Body, Delivery};
 use crate::source::ReadRows;
-use crate::value::OwnedValue;
+use crate::value::{OwnedValue, Value};
 use crate::version::Version;
 
 /// What one target should hold of one row.
@@ -103,6 +103,13 @@ impl Rows {
         packed_key(self.image(row)?, &self.key)
     }
 
+    /// The same as the row of a writer; empty if it cannot be read.
+    pub fn write_key(&self, row: usize, writer: &mut packed::Writer) {
+        if self.image(row).and_then(|image| write_key(image, &self.key, writer)).is_none() {
+            writer.clear();
+        }
+    }
+
     /// The key of a row as an object, JSON text.
     pub fn key_json(&self, row: usize) -> String {
         let (Some(image), Some(change)) = (self.image(row), self.batch.changes.get(row)) else {
@@ -125,7 +132,37 @@ fn after(line: &Bytes) -> Option<Bytes> {
 
 /// The values of these columns, packed; `None` if the image lacks one or it cannot be read.
 pub(super) fn packed_key(image: &RowImage, columns: &[usize]) -> Option<Bytes> {
-    Some(packed(&image.columns(columns).ok()?.into_iter().collect::<Option<Vec<_>>>()?))
+    let mut writer = packed::Writer::new();
+    write_key(image, columns, &mut writer)?;
+    Some(writer.finish())
+}
+
+/// Writes them as the writer's row.
+fn write_key(image: &RowImage, columns: &[usize], writer: &mut packed::Writer) -> Option<()> {
+    struct Walk<'a> {
+        columns: &'a [usize],
+        found: usize,
+        writer: &'a mut packed::Writer,
+    }
+    impl RowVisitor for Walk<'_> {
+        fn wants(&self, column: usize) -> bool {
+            self.columns.get(self.found) == Some(&column)
+        }
+        fn value(&mut self, _: usize, value: Value<'_>) -> Result<()> {
+            self.writer.push(value);
+            self.found += 1;
+            Ok(())
+        }
+    }
+    writer.clear();
+    if columns.is_sorted() {
+        let mut walk = Walk { columns, found: 0, writer };
+        image.visit(&mut walk).ok()?;
+        return (walk.found == columns.len()).then_some(());
+    }
+    let values = image.columns(columns).ok()?.into_iter().collect::<Option<Vec<_>>>()?;
+    values.iter().for_each(|value| writer.push(value.borrow()));
+    Some(())
 }
 
 /// Values of a key, packed.
@@ -133,4 +170,22 @@ pub(super) fn packed(values: &[OwnedValue]) -> Bytes {
     let mut writer = packed::Writer::new();
     values.iter().for_each(|value| writer.push(value.borrow()));
     writer.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_packed_in_its_own_order() {
+        let values = [Value::Int(7), Value::Text("seven"), Value::Null];
+        let mut writer = packed::Writer::new();
+        values.iter().for_each(|value| writer.push(*value));
+        let image = packed::image(writer.finish());
+        for columns in [&[0][..], &[0, 1], &[1, 0], &[2, 0, 1]] {
+            let wanted: Vec<OwnedValue> = columns.iter().map(|column| values[*column].to_owned()).collect();
+            assert_eq!(packed_key(&image, columns), Some(packed(&wanted)), "{columns:?}");
+        }
+        assert_eq!(packed_key(&image, &[0, 3]), None);
+    }
 }

@@ -3,12 +3,36 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::buckets::Record;
-use super::join::Suspect;
+use super::join::{Joined, Suspect, join, join_each};
 use super::judge::Finding;
 use super::report::DriftKind;
 use super::tenants::{Names, Whose};
 use crate::consistency::{ByTenant, TenantCounts};
+
+/// What the join of one bucket tells of tenants.
+#[derive(Default)]
+pub(super) struct Part {
+    /// Addresses of each where both sides say the same.
+    matching: HashMap<Whose, u64>,
+    /// The others, and whose row stands there.
+    suspects: Vec<(u128, Whose)>,
+}
+
+/// Joins a bucket, with its part in what is counted by tenant if that is asked for.
+pub(super) fn join_part(source: &[u8], target: &[u8], touched: &[u8], counted: bool) -> (Joined, Part) {
+    let mut part = Part::default();
+    if !counted {
+        return (join(source, target, touched), part);
+    }
+    let joined = join_each(source, target, touched, |address, rows, matches| {
+        let whose = rows.last().map_or(Whose::NOBODY, |row| Whose::of(row.number));
+        match matches {
+            true => *part.matching.entry(whose).or_default() += 1,
+            false => part.suspects.push((address, whose)),
+        }
+    });
+    (joined, part)
+}
 
 /// The counts of one target.
 #[derive(Default)]
@@ -23,14 +47,12 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// One address of the join. `rows`: the source's records of it.
-    pub fn joined(&mut self, address: u128, rows: &[Record<'_>], matches: bool) {
-        let whose = rows.last().map_or(Whose::NOBODY, |row| Whose::of(row.number));
-        if matches {
-            self.of(whose).compared += 1;
-        } else {
-            self.rows.insert(address, whose);
+    /// One bucket.
+    pub fn joined(&mut self, part: Part) {
+        for (whose, matching) in part.matching {
+            self.of(whose).compared += matching;
         }
+        self.rows.extend(part.suspects);
     }
 
     /// These are judged next.

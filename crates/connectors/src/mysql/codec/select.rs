@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use mysql_async::{Row, Value as Sql};
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::value::{Clock, Date, Labels, Value};
 
@@ -12,6 +11,7 @@ use super::detail::{ColumnDetail, ColumnType};
 use super::temporal::{self, Moment, ZeroText};
 use super::value::{geometry, vector};
 use super::{decimal, json_text};
+use crate::mysql::wire::{BinaryRow, Field};
 
 /// The expression that reads a column, its name quoted. Join them with commas in the order of the schema.
 pub fn select_list(column: &ColumnDetail) -> String {
@@ -45,16 +45,19 @@ impl RowReader {
         RowReader { columns: columns.to_vec(), buffers: Buffers::default() }
     }
 
-    /// Hands each column's value to `push`, in order (`|value| writer.push(value)` of the engine's packed row).
-    pub fn read(&mut self, row: &Row, mut push: impl FnMut(Value<'_>) -> Result<()>) -> Result<()> {
-        (0..self.columns.len()).try_for_each(|column| push(self.value(row, column)?))
-    }
-
-    /// The value of one column, counted from 0.
-    pub fn value<'a>(&'a mut self, row: &'a Row, column: usize) -> Result<Value<'a>> {
-        let detail = &self.columns[column];
-        let sql = row.as_ref(column).ok_or_else(|| unreadable(detail, "the result lacks it"))?;
-        value(&detail.kind, sql, &mut self.buffers).ok_or_else(|| unreadable(detail, shape(sql)))
+    /// Hands each column's value to `push`, in order; what cannot be read is an error of that column alone. An error of this
+    /// call means that the row has no end.
+    pub fn read(
+        &mut self,
+        row: &mut BinaryRow<'_>,
+        mut push: impl FnMut(usize, Result<Value<'_>>),
+    ) -> Result<()> {
+        for (n, column) in self.columns.iter().enumerate() {
+            let field = row.next()?;
+            let value = value(&column.kind, field, &mut self.buffers);
+            push(n, value.ok_or_else(|| unreadable(column, shape(field))));
+        }
+        Ok(())
     }
 }
 
@@ -68,52 +71,51 @@ fn unreadable(column: &ColumnDetail, why: &str) -> Error {
 }
 
 /// What came, without showing the value.
-fn shape(sql: &Sql) -> &'static str {
-    match sql {
-        Sql::NULL => "null",
-        Sql::Bytes(_) => "the bytes do not fit the type",
-        Sql::Int(_) | Sql::UInt(_) => "an integer",
-        Sql::Float(_) | Sql::Double(_) => "a float",
-        Sql::Date(..) => "a date",
-        Sql::Time(..) => "a time",
+fn shape(field: Field<'_>) -> &'static str {
+    match field {
+        Field::Null => "null",
+        Field::Bytes(_) => "the bytes do not fit the type",
+        Field::Int(_) | Field::UInt(_) => "an integer",
+        Field::Float(_) | Field::Double(_) => "a float",
+        Field::Moment { .. } => "a date",
+        Field::Time { .. } => "a time",
     }
 }
 
-fn value<'a>(kind: &'a ColumnType, sql: &'a Sql, buffers: &'a mut Buffers) -> Option<Value<'a>> {
-    match (kind, sql) {
-        (_, Sql::NULL) => Some(Value::Null),
-        (ColumnType::Integer { unsigned, .. }, sql) => integer(sql, *unsigned),
-        (ColumnType::Year, sql) => integer(sql, true),
-        (ColumnType::Float, Sql::Float(f)) => Some(Value::Float(*f)),
-        (ColumnType::Double, Sql::Double(d)) => Some(Value::Double(*d)),
-        (ColumnType::Date, Sql::Date(year, month, day, ..)) => {
-            temporal::date_value(Date { year: *year, month: *month, day: *day }, &mut buffers.zero)
+fn value<'a>(kind: &'a ColumnType, field: Field<'a>, buffers: &'a mut Buffers) -> Option<Value<'a>> {
+    match (kind, field) {
+        (_, Field::Null) => Some(Value::Null),
+        (ColumnType::Integer { unsigned, .. }, field) => integer(field, *unsigned),
+        (ColumnType::Year, field) => integer(field, true),
+        (ColumnType::Float, Field::Float(f)) => Some(Value::Float(f)),
+        (ColumnType::Double, Field::Double(d)) => Some(Value::Double(d)),
+        (ColumnType::Date, Field::Moment { year, month, day, .. }) => {
+            temporal::date_value(Date { year, month, day }, &mut buffers.zero)
         }
-        (ColumnType::DateTime { digits }, sql) => moment(sql, *digits, false, buffers),
-        (ColumnType::Timestamp { digits }, sql) => moment(sql, *digits, true, buffers),
-        (ColumnType::Time { digits }, Sql::Time(negative, days, hour, minute, second, micros)) => {
-            let hour = days.checked_mul(24)?.checked_add(u32::from(*hour))?;
+        (ColumnType::DateTime { digits }, field) => moment(field, *digits, false, buffers),
+        (ColumnType::Timestamp { digits }, field) => moment(field, *digits, true, buffers),
+        (ColumnType::Time { digits }, Field::Time { negative, days, hour, minute, second, micros }) => {
+            let hour = days.checked_mul(24)?.checked_add(u32::from(hour))?;
             let hour = u16::try_from(hour).ok()?;
-            let time = Clock { hour, minute: *minute, second: *second, micros: *micros, digits: *digits };
-            temporal::time_value(*negative, time)
+            temporal::time_value(negative, Clock { hour, minute, second, micros, digits: *digits })
         }
-        (_, Sql::Bytes(bytes)) => of_bytes(kind, bytes, buffers),
+        (_, Field::Bytes(bytes)) => of_bytes(kind, bytes, buffers),
         _ => None,
     }
 }
 
-fn integer(sql: &Sql, unsigned: bool) -> Option<Value<'static>> {
-    match (sql, unsigned) {
-        (Sql::Int(n), false) => Some(Value::Int(*n)),
-        (Sql::UInt(n), false) => i64::try_from(*n).ok().map(Value::Int),
-        (Sql::UInt(n), true) => Some(Value::UInt(*n)),
-        (Sql::Int(n), true) => u64::try_from(*n).ok().map(Value::UInt),
+fn integer(field: Field<'_>, unsigned: bool) -> Option<Value<'static>> {
+    match (field, unsigned) {
+        (Field::Int(n), false) => Some(Value::Int(n)),
+        (Field::UInt(n), false) => i64::try_from(n).ok().map(Value::Int),
+        (Field::UInt(n), true) => Some(Value::UInt(n)),
+        (Field::Int(n), true) => u64::try_from(n).ok().map(Value::UInt),
         _ => None,
     }
 }
 
-fn moment<'a>(sql: &Sql, digits: u8, utc: bool, buffers: &'a mut Buffers) -> Option<Value<'a>> {
-    let Sql::Date(year, month, day, hour, minute, second, micros) = *sql else { return None };
+fn moment<'a>(field: Field<'a>, digits: u8, utc: bool, buffers: &'a mut Buffers) -> Option<Value<'a>> {
+    let Field::Moment { year, month, day, hour, minute, second, micros } = field else { return None };
     let time = Clock { hour: hour.into(), minute, second, micros, digits };
     temporal::moment_value(Moment { date: Date { year, month, day }, time }, utc, &mut buffers.zero)
 }

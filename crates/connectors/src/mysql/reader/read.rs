@@ -19,6 +19,7 @@ use crate::mysql::client::Session;
 use crate::mysql::codec::{RowReader, select_list};
 use crate::mysql::schema::TableDetail;
 use crate::mysql::sql::table_ident;
+use crate::mysql::wire::BinaryRow;
 
 /// What to read.
 pub struct Shape<'a> {
@@ -101,29 +102,29 @@ async fn rows(pool: &Pool, session: &mut Session, shape: &Shape<'_>) -> Result<V
     let mut reader = RowReader::new(&shape.detail.columns);
     let mut writer = packed::Writer::new();
     let format = packed::format();
-    let mut rows = Vec::new();
+    let mut formats = Vec::new();
     for condition in &shape.conditions {
         let sql = format!("SELECT {} FROM {table}{} WHERE {condition}", list.join(", "), shape.hint);
-        let row = |row| {
+        let row = |row: &mut BinaryRow<'_>| {
             let mut bad = Vec::new();
-            for column in 0..shape.detail.columns.len() {
-                match reader.value(&row, column) {
-                    Ok(value) => writer.push(value),
-                    Err(error) => {
-                        writer.push(Value::Null);
-                        bad.push((column, error));
-                    }
+            reader.read(row, |column, value| match value {
+                Ok(value) => writer.push(value),
+                Err(error) => {
+                    writer.push(Value::Null);
+                    bad.push((column, error));
                 }
-            }
+            })?;
+            writer.next();
             let format = Arc::clone(&format);
-            let format: Arc<dyn RowFormat> =
-                if bad.is_empty() { format } else { Arc::new(Unreadable { format, columns: bad }) };
-            rows.push(RowImage { bytes: writer.finish(), format });
+            formats.push(match bad.is_empty() {
+                true => format,
+                false => Arc::new(Unreadable { format, columns: bad }),
+            });
             Ok(())
         };
         session.stream(&sql, row).await?;
     }
-    Ok(rows)
+    Ok(writer.all().zip(formats).map(|(bytes, format)| RowImage { bytes, format }).collect())
 }
 
 #[cfg(test)]

@@ -72,6 +72,8 @@ impl Walk {
         let mut rows =
             statement.query(params![after, end, self.pattern, now, PAGE as i64, self.look.documents()])?;
         let mut held = Vec::new();
+        // What the documents are slices of, in the end.
+        let (mut texts, mut places) = (Vec::new(), Vec::new());
         let (mut count, mut last) = (0, after);
         let mut name: Arc<str> = Arc::default();
         while let Some(row) = rows.next()? {
@@ -89,8 +91,15 @@ impl Walk {
                     name = target.into();
                 }
                 let address = Address { target: Arc::clone(&name), id: id.into() };
-                held.push(Held { address, version, document: document(row, 5)? });
+                held.push(Held { address, version, document: None });
+                let start = texts.len();
+                let document = raw(row, 5)?.map(|document| texts.extend_from_slice(document));
+                places.push(document.map(|()| start..texts.len()));
             }
+        }
+        let texts = Bytes::from(texts);
+        for (held, place) in held.iter_mut().zip(places) {
+            held.document = place.map(|place| texts.slice(place));
         }
         Ok(Step { held, last: (count == PAGE).then_some(last) })
     }
@@ -105,9 +114,9 @@ fn version(row: &Row<'_>, column: usize) -> Result<Version> {
     Ok(version.unwrap_or(Version::ZERO))
 }
 
-fn document(row: &Row<'_>, column: usize) -> Result<Option<Bytes>> {
+fn raw<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r [u8]>> {
     Ok(match row.get_ref(column)? {
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(Bytes::copy_from_slice(bytes)),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(bytes),
         _ => None,
     })
 }
@@ -137,7 +146,11 @@ pub fn read(c: &Connection, kind: TargetKind, addresses: &[Address], now: i64) -
     let mut one = |address: &Address| {
         let values = params![&*address.target, &*address.id, now];
         let held = |row: &Row<'_>| {
-            Ok(Held { address: address.clone(), version: version(row, 0)?, document: document(row, 1)? })
+            Ok(Held {
+                address: address.clone(),
+                version: version(row, 0)?,
+                document: raw(row, 1)?.map(Bytes::copy_from_slice),
+            })
         };
         statement.query_row(values, held).optional()
     };
