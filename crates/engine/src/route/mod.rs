@@ -59,6 +59,7 @@ pub use routed::{Deliveries, Routed};
 pub use router::{LetterTexts, NO_ROUTE, RouteTable};
 pub use scope::Scope;
 pub use spec::*;
+pub(crate) use unrender::key_values_in_address;
 pub use unrender::{key_in_address, whole_numbers_in_address};
 
 /// A route's target as sinks see it.

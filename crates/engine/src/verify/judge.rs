@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::buckets::{hash, hash_of};
 use super::document::differing;
-use super::expected::Rows;
+use super::expected::{Rows, packed};
 use super::gather::Count;
 use super::join::Suspect;
 use super::journal::Journal;
@@ -22,7 +22,7 @@ use crate::json;
 use crate::packed;
 use crate::pipeline::{Port, Shared};
 use crate::position::Position;
-use crate::route::{Deliveries, Scope, TargetPlan, key_in_address};
+use crate::route::{Deliveries, Scope, TargetPlan, key_in_address, key_values_in_address};
 use crate::schema::TableSchema;
 use crate::sink::{Address, Held};
 use crate::value::OwnedValue;
@@ -164,8 +164,10 @@ impl Judge {
     }
 
     async fn read(&self, suspects: &[Suspect], position: Position) -> Result<Look> {
-        let keys: BTreeSet<&Bytes> = suspects.iter().flat_map(|suspect| &suspect.keys).collect();
-        let values: Vec<Vec<OwnedValue>> = keys.into_iter().filter_map(|key| self.unpacked(key)).collect();
+        let known = suspects.iter().flat_map(|suspect| &suspect.keys);
+        let known = known.cloned().chain(suspects.iter().filter_map(|suspect| self.told(suspect)));
+        let keys: BTreeSet<Bytes> = known.collect();
+        let values: Vec<Vec<OwnedValue>> = keys.iter().filter_map(|key| self.unpacked(key)).collect();
         let mut look = Look {
             expected: HashMap::new(),
             of_key: HashMap::new(),
@@ -191,6 +193,13 @@ impl Judge {
             }
         }
         Ok(look)
+    }
+
+    /// The key that an address tells, where no row is known to stand behind it: it may be one that was not looked for, such as
+    /// another tenant's.
+    fn told(&self, suspect: &Suspect) -> Option<Bytes> {
+        let address = suspect.address.as_ref().filter(|_| suspect.keys.is_empty())?;
+        Some(packed(&key_values_in_address(&self.plan, &self.schema, &self.key, address)?))
     }
 
     /// The values of a packed key.
