@@ -106,6 +106,10 @@ async fn who_is_gone_has_nothing_and_who_was_not_counted_is_not_told() {
         ..record(70, vec![target("s.a", None)])
     };
     for record in [
+        ComparisonRecord {
+            pipeline: "elsewhere".into(),
+            ..record(5, vec![target("s.a", by_tenant(&[("new", 1)], 0))])
+        },
         record(10, vec![target("s.a", by_tenant(&[("other", 1)], 0))]),
         record(20, vec![target("s.a", by_tenant(&[("acme", 2)], 9)), target("s.b", by_tenant(&[], 0))]),
         record(30, vec![target("s.a", by_tenant(&[("other", 3)], 0))]),
@@ -115,10 +119,6 @@ async fn who_is_gone_has_nothing_and_who_was_not_counted_is_not_told() {
         failed,
         alone,
         record(80, vec![target("s.a", by_tenant(&[("other", 8)], 0))]),
-        ComparisonRecord {
-            pipeline: "elsewhere".into(),
-            ..record(5, vec![target("s.a", by_tenant(&[("new", 1)], 0))])
-        },
     ] {
         ledger.add_comparison(&record).await.unwrap();
     }
