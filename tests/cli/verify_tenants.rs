@@ -116,11 +116,11 @@ fn every_tenants_documents_are_counted_by_one_comparison() {
     let text = stage.run(&["verify", "shop.yaml", "--per-tenant", "--limit", "0"]).ends(4).stdout;
     let table: Vec<Vec<&str>> = text
         .lines()
-        .skip_while(|line| !line.contains("tenants differ"))
+        .skip_while(|line| !line.starts_with("tenants: "))
         .take(4)
         .map(|line| line.split_whitespace().collect())
         .collect();
-    assert_eq!(table[0].join(" "), "2 tenants differ, 1 do not");
+    assert_eq!(table[0].join(" "), "tenants: 2 differ, 1 are clean");
     assert_eq!(table[1][0], "TENANT");
     assert_eq!(table[2].join(" "), "owner 0 667 1 1 1 0 0", "both targets together");
     assert_eq!(table[3].join(" "), "owner 1 670 0 1 2 0 0");
@@ -153,6 +153,8 @@ fn the_report_of_a_tenant_is_as_if_it_had_been_compared_alone() {
     assert_eq!((&all["runs"], &all["drift"], &all["repaired"]), (&json!(2), &json!(16), &json!(8)));
     assert_eq!(part(&all, "main.orders", "pocket")["compared"], json!(2012), "nothing counts twice");
     assert_eq!(told(&together, Some("nobody"))["tables"], json!([]));
+    let text = together.run(&["report", "shop.yaml", "--tenant", "owner 0"]).ends(0).stdout;
+    assert!(text.lines().next().unwrap().ends_with(", tenant owner 0"), "{text}");
     // Who has nothing any more has nothing wrong.
     together.sql("DELETE FROM orders WHERE owner = 'owner 0'");
     together.run(&["verify", "shop.yaml", "--per-tenant"]).ends(0);
@@ -241,7 +243,7 @@ fn beyond_ten_thousand_tenants_are_counted_together() {
         assert_eq!(orders["other_tenants"]["compared"], json!(3));
     }
     let text = stage.run(&["verify", "shop.yaml", "--per-tenant"]).ends(0).stdout;
-    assert!(text.contains("0 tenants differ, 10000 do not; 6 documents are of tenants beyond"), "{text}");
+    assert!(text.contains("tenants: 0 differ, 10000 are clean; 6 documents are of tenants beyond"), "{text}");
     let known = |row: i64| told(&stage, Some(&format!("t{row:05}")))["runs"].clone();
     assert_eq!(known(1), json!(2));
     assert_eq!(known(10_003), json!(0), "what was not counted is not told");

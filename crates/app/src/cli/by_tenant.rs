@@ -28,7 +28,7 @@ pub fn text(report: &api::ComparisonReport) -> String {
     let mut told: Vec<_> = sums.into_iter().filter(|(_, sum)| drift(sum) + sum.unsettled > 0).collect();
     let clean = all - told.len();
     told.sort_by_key(|(name, sum)| (Reverse(drift(sum)), Reverse(sum.unsettled), *name));
-    let mut text = format!("\n{} tenants differ, {clean} do not", told.len());
+    let mut text = format!("\ntenants: {} differ, {clean} are clean", told.len());
     if beyond > 0 {
         text.push_str(&format!("; {beyond} documents are of tenants beyond these"));
     }
