@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 
 use crate::error::{Code, Error, Result};
 use crate::row::{RowFormat, RowImage, RowVisitor};
@@ -36,8 +36,6 @@ mod tag {
 #[derive(Debug, Default)]
 pub struct Writer {
     buffer: Vec<u8>,
-    /// Where the rows that are done end.
-    ends: Vec<usize>,
 }
 
 impl Writer {
@@ -55,11 +53,11 @@ impl Writer {
             Value::UInt(v) => put_number(out, tag::UINT, v),
             Value::Float(v) => {
                 out.push(tag::FLOAT);
-                out.put_f32_le(v);
+                out.extend_from_slice(&v.to_le_bytes());
             }
             Value::Double(v) => {
                 out.push(tag::DOUBLE);
-                out.put_f64_le(v);
+                out.extend_from_slice(&v.to_le_bytes());
             }
             Value::Decimal(v) => put_bytes(out, tag::DECIMAL, v.as_bytes()),
             Value::Text(v) => put_bytes(out, tag::TEXT, v.as_bytes()),
@@ -109,24 +107,12 @@ impl Writer {
 
     /// The row so far, where it lies.
     pub fn row(&self) -> &[u8] {
-        &self.buffer[self.ends.last().copied().unwrap_or(0)..]
+        &self.buffer
     }
 
     /// Forgets the row so far.
     pub fn clear(&mut self) {
-        self.buffer.truncate(self.ends.last().copied().unwrap_or(0));
-    }
-
-    /// Keeps the row so far for [`Writer::all`] and begins the next one.
-    pub fn next(&mut self) {
-        self.ends.push(self.buffer.len());
-    }
-
-    /// The rows that were kept, in order. They share one buffer: for many that are used together.
-    pub fn all(self) -> impl Iterator<Item = Bytes> {
-        let shared = Bytes::from(self.buffer);
-        let mut start = 0;
-        self.ends.into_iter().map(move |end| shared.slice(std::mem::replace(&mut start, end)..end))
+        self.buffer.clear();
     }
 }
 
@@ -149,14 +135,14 @@ fn put_bytes(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
 }
 
 fn put_date(out: &mut Vec<u8>, date: Date) {
-    out.put_u16_le(date.year);
+    out.extend_from_slice(&date.year.to_le_bytes());
     out.extend_from_slice(&[date.month, date.day]);
 }
 
 fn put_clock(out: &mut Vec<u8>, time: Clock) {
-    out.put_u16_le(time.hour);
+    out.extend_from_slice(&time.hour.to_le_bytes());
     out.extend_from_slice(&[time.minute, time.second, time.digits]);
-    out.put_u32_le(time.micros);
+    out.extend_from_slice(&time.micros.to_le_bytes());
 }
 
 /// The format that reads what [`Writer`] wrote.

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use syncline_engine::error::{Code, Error, Kind, Result};
 
 use super::config::{Endpoint, MysqlConfig};
 use super::server::{Coordinate, Facts, Identity, variables_sql};
-use super::wire::{BinaryRow, Wire};
+use super::wire::{ResultColumn, Wire};
 
 /// One connection. Read only, in UTC.
 pub struct Session {
@@ -81,11 +82,11 @@ impl Session {
         self.wire.query(sql).await
     }
 
-    /// Streams a result's rows as they were stored: nothing of them is rounded.
+    /// Streams a result's rows as they were stored (nothing of them is rounded), with the columns of the result.
     pub async fn stream(
         &mut self,
         sql: &str,
-        row: impl FnMut(&mut BinaryRow<'_>) -> Result<()>,
+        row: impl FnMut(&[ResultColumn], Bytes) -> Result<()>,
     ) -> Result<()> {
         self.wire.stream(sql, row).await
     }

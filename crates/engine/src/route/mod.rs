@@ -29,6 +29,7 @@ mod routed;
 mod router;
 mod scope;
 pub mod spec;
+mod standing;
 pub mod template;
 mod transform;
 mod unrender;
@@ -59,6 +60,7 @@ pub use routed::{Deliveries, Routed};
 pub use router::{LetterTexts, NO_ROUTE, RouteTable};
 pub use scope::Scope;
 pub use spec::*;
+pub use standing::Standing;
 pub(crate) use unrender::key_values_in_address;
 pub use unrender::{key_in_address, whole_numbers_in_address};
 

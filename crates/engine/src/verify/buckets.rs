@@ -16,18 +16,24 @@ use crate::sink::Address;
 pub(super) const BUCKETS: usize = 256;
 /// What a bucket gathers in memory before it is written behind its file.
 const BUFFER: usize = 32 * 1024;
-const HEAD: usize = 16 + 8 + 8 + 4;
+/// Address and digest, which every record begins with.
+const HEAD: usize = 16 + 8;
+const MOST_VARINT: usize = 10;
 
 /// 128 bits of an address: two addresses of a target never share them in practice.
 ///
 /// In an archive a row has its lines wherever it was when they were written, so only its key tells it from others.
 pub(super) fn hash(plan: &TargetPlan, address: &Address) -> u128 {
-    let target = if plan.spec.kind.keeps_lines() { "" } else { &*address.target };
-    hash_of(target, address)
+    hash_at(plan, &address.target, &address.id)
 }
 
-pub(super) fn hash_of(target: &str, address: &Address) -> u128 {
-    xxh3_128_with_seed(address.id.as_bytes(), xxh3_64(target.as_bytes()))
+/// The same of its two halves.
+pub(super) fn hash_at(plan: &TargetPlan, target: &str, id: &str) -> u128 {
+    hash_of(if plan.spec.kind.keeps_lines() { "" } else { target }, id)
+}
+
+pub(super) fn hash_of(target: &str, id: &str) -> u128 {
+    xxh3_128_with_seed(id.as_bytes(), xxh3_64(target.as_bytes()))
 }
 
 /// What one side says of one address.
@@ -45,19 +51,38 @@ pub(super) struct Record<'a> {
 
 impl Record<'_> {
     /// Behind others of its bucket.
-    pub fn write(&self, bucket: &mut Vec<u8>) -> Result<()> {
-        let length = u32::try_from(self.bytes.len())
-            .map_err(|_| Error::new(Code::Internal, "an address of more than 4 GiB"))?;
+    pub fn write(&self, bucket: &mut Vec<u8>) {
         let mut head = [0; HEAD];
         head[..16].copy_from_slice(&self.address.to_le_bytes());
         head[16..24].copy_from_slice(&self.digest.to_le_bytes());
-        head[24..32].copy_from_slice(&self.number.to_le_bytes());
-        head[32..].copy_from_slice(&length.to_le_bytes());
-        bucket.reserve(HEAD + self.bytes.len());
+        bucket.reserve(HEAD + 2 * MOST_VARINT + self.bytes.len());
         bucket.extend_from_slice(&head);
+        write_varint(bucket, self.number);
+        write_varint(bucket, self.bytes.len() as u64);
         bucket.extend_from_slice(self.bytes);
-        Ok(())
     }
+}
+
+/// Seven bits a byte, the lowest first; the last byte has no eighth.
+fn write_varint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, behind) = rest.split_first()?;
+        *rest = behind;
+        number |= u64::from(byte & 0x7f) << shift;
+        if *byte < 0x80 {
+            return Some(number);
+        }
+    }
+    None
 }
 
 /// All buckets of one side. Their file goes with it.
@@ -88,7 +113,7 @@ impl Buckets {
     pub fn push(&mut self, record: &Record<'_>) -> Result<()> {
         let index = (record.address >> 120) as usize % BUCKETS;
         let buffer = &mut self.buckets[index].buffer;
-        record.write(buffer)?;
+        record.write(buffer);
         if buffer.len() >= BUFFER {
             self.spill(index).map_err(|error| self.failed(error))?;
         }
@@ -145,14 +170,15 @@ impl Buckets {
 /// The records of a bucket.
 pub(super) fn records(mut bucket: &[u8]) -> impl Iterator<Item = Record<'_>> {
     std::iter::from_fn(move || {
-        let (head, rest) = bucket.split_at_checked(HEAD)?;
-        let length = u32::from_le_bytes(head[32..].try_into().ok()?) as usize;
+        let (head, mut rest) = bucket.split_first_chunk::<HEAD>()?;
+        let number = varint(&mut rest)?;
+        let length = usize::try_from(varint(&mut rest)?).ok()?;
         let (bytes, rest) = rest.split_at_checked(length)?;
         bucket = rest;
         Some(Record {
-            address: u128::from_le_bytes(head[..16].try_into().ok()?),
-            digest: u64::from_le_bytes(head[16..24].try_into().ok()?),
-            number: u64::from_le_bytes(head[24..32].try_into().ok()?),
+            address: u128::from_le_bytes(*head.first_chunk()?),
+            digest: u64::from_le_bytes(*head.last_chunk()?),
+            number,
             bytes,
         })
     })
@@ -161,16 +187,15 @@ pub(super) fn records(mut bucket: &[u8]) -> impl Iterator<Item = Record<'_>> {
 /// An address as the bytes of a record.
 pub(super) fn address_bytes(address: &Address, out: &mut Vec<u8>) {
     out.clear();
-    out.extend_from_slice(&(address.target.len() as u64).to_le_bytes());
+    write_varint(out, address.target.len() as u64);
     out.extend_from_slice(address.target.as_bytes());
     out.extend_from_slice(address.id.as_bytes());
 }
 
 /// Back again.
-pub(super) fn address_of(bytes: &[u8]) -> Option<Address> {
-    let (length, rest) = bytes.split_at_checked(8)?;
-    let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
-    let (target, id) = rest.split_at_checked(length)?;
+pub(super) fn address_of(mut bytes: &[u8]) -> Option<Address> {
+    let length = usize::try_from(varint(&mut bytes)?).ok()?;
+    let (target, id) = bytes.split_at_checked(length)?;
     Some(Address {
         target: std::str::from_utf8(target).ok()?.into(),
         id: std::str::from_utf8(id).ok()?.into(),
@@ -191,9 +216,14 @@ mod tests {
         let mut buckets = Buckets::new(folder.path(), "side");
         let bytes = [7u8; 100];
         for n in 0..200_000u64 {
-            let address = hash_of("", &address(&(n % 50_000).to_string()));
+            let address = hash_of("", &(n % 50_000).to_string());
             buckets
-                .push(&Record { address, digest: n, number: n + 1, bytes: &bytes[..(n % 100) as usize] })
+                .push(&Record {
+                    address,
+                    digest: n,
+                    number: u64::MAX - n,
+                    bytes: &bytes[..(n % 100) as usize],
+                })
                 .unwrap();
         }
         let mut seen = 0;
@@ -205,7 +235,7 @@ mod tests {
                 seen += 1;
                 assert_eq!(
                     (record.number, record.bytes.len() as u64),
-                    (record.digest + 1, record.digest % 100)
+                    (u64::MAX - record.digest, record.digest % 100)
                 );
                 assert!(
                     last.insert(record.address, record.digest).is_none_or(|before| before < record.digest)
@@ -220,7 +250,8 @@ mod tests {
     #[test]
     fn an_address_comes_back() {
         let mut bytes = Vec::new();
-        for address in [address(""), address("ü:\0x"), Address { target: "".into(), id: "a".into() }] {
+        let long = Address { target: "t".repeat(300).into(), id: "a".into() };
+        for address in [address(""), address("ü:\0x"), Address { target: "".into(), id: "a".into() }, long] {
             address_bytes(&address, &mut bytes);
             assert_eq!(address_of(&bytes), Some(address));
         }

@@ -1,58 +1,34 @@
-//! What rows should have become: each is routed as if it had just been read, and its documents are kept instead of sent.
-
-use std::sync::Arc;
+//! What rows should have become: what each of their targets should hold, as routing makes it, and their keys.
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
-use super::buckets::hash;
+use super::buckets::hash_at;
 use super::portion::Portion;
-use crate::change::{CaptureBatch, Change, Operation};
 use crate::error::Result;
 use crate::packed;
-use crate::position::Position;
-use crate::route::{CapturedLines, Deliveries, RouteTable};
+use crate::route::{CapturedLines, Deliveries, RouteTable, Standing};
 use crate::row::{RowImage, RowVisitor};
-use crate::sink::{Address, Body, Delivery};
 use crate::source::ReadRows;
 use crate::value::{OwnedValue, Value};
-use crate::version::Version;
 
 /// What one target should hold of one row.
-pub(super) struct Expected {
-    /// Id of the target's plan.
-    pub plan: u32,
-    /// [`hash`] of the address.
+pub(super) struct Expected<'a> {
+    pub standing: Standing<'a>,
+    /// [`hash_at`] of the address.
     pub hash: u128,
-    pub address: Address,
-    /// `None`: its route refuses the row, so what the target holds of it is nobody's word.
-    pub document: Option<Bytes>,
     /// Place of the row among those that were read.
     pub row: usize,
 }
 
-/// Rows that were read, as changes that routing takes.
+/// Rows that were read.
 pub(super) struct Rows {
-    batch: Arc<CaptureBatch>,
+    read: ReadRows,
     key: Vec<usize>,
 }
 
 impl Rows {
     pub fn new(read: ReadRows, key: &[usize]) -> Rows {
-        let change = |image| Change {
-            schema: Arc::clone(&read.schema),
-            operation: Operation::Read,
-            before: None,
-            after: Some(image),
-            version: Version::ZERO,
-            before_version: Version::ZERO,
-            offset: 0,
-            ordinal: 0,
-            origin: Arc::clone(&read.origin),
-        };
-        let changes = read.rows.into_iter().map(change).collect();
-        let batch = CaptureBatch::at(Position::nowhere(Version::ZERO), changes);
-        Rows { batch: Arc::new(batch), key: key.to_vec() }
+        Rows { read, key: key.to_vec() }
     }
 
     /// Calls `into` for what each target should hold of each row.
@@ -60,42 +36,28 @@ impl Rows {
         &self,
         routes: &RouteTable,
         out: &mut Deliveries,
-        mut into: impl FnMut(Expected) -> Result<()>,
+        mut into: impl FnMut(Expected<'_>) -> Result<()>,
     ) -> Result<()> {
-        for row in 0..self.batch.changes.len() {
-            out.clear();
-            routes.deliver(&self.batch, row as u32, out)?;
-            for (_, Delivery { plan, address, body, .. }) in out.items.drain(..) {
-                let document = match body {
-                    Body::Document(document) => document,
-                    Body::Line(line) if plan.spec.kind.reads_back() => match after(&line) {
-                        Some(document) => document,
-                        None => continue,
-                    },
-                    // What a rule keeps out is to be absent, as if there were no row.
-                    Body::Line(_) | Body::Absent => continue,
-                };
-                let hash = hash(&plan, &address);
-                into(Expected { plan: plan.id, hash, address, document: Some(document), row })?;
-            }
-            for (_, Delivery { plan, address, .. }, _) in out.refused.drain(..) {
-                let hash = hash(&plan, &address);
-                into(Expected { plan: plan.id, hash, address, document: None, row })?;
-            }
+        let ReadRows { schema, rows, origin, .. } = &self.read;
+        for (row, image) in rows.iter().enumerate() {
+            routes.standing(schema, image, origin.committed_at, out, |standing| {
+                let hash = hash_at(standing.plan, standing.target, standing.id);
+                into(Expected { standing, hash, row })
+            })?;
         }
         Ok(())
     }
 
     /// Only those of a portion, if one is wanted.
     pub fn of(mut self, portion: Option<&Portion>) -> Rows {
-        if let (Some(portion), Some(batch)) = (portion, Arc::get_mut(&mut self.batch)) {
-            batch.changes.retain(|change| change.after.as_ref().is_none_or(|row| portion.owns(row)));
+        if let Some(portion) = portion {
+            self.read.rows.retain(|row| portion.owns(row));
         }
         self
     }
 
     pub fn image(&self, row: usize) -> Option<&RowImage> {
-        self.batch.changes.get(row)?.after.as_ref()
+        self.read.rows.get(row)
     }
 
     /// The packed key of a row; `None` if it cannot be read.
@@ -112,22 +74,9 @@ impl Rows {
 
     /// The key of a row as an object, JSON text.
     pub fn key_json(&self, row: usize) -> String {
-        let (Some(image), Some(change)) = (self.image(row), self.batch.changes.get(row)) else {
-            return "{}".to_owned();
-        };
-        CapturedLines::new(&change.schema, &self.key).key_json(image)
+        let lines = CapturedLines::new(&self.read.schema, &self.key);
+        self.image(row).map_or_else(|| "{}".to_owned(), |image| lines.key_json(image))
     }
-}
-
-/// The document of a line, if there is one.
-fn after(line: &Bytes) -> Option<Bytes> {
-    #[derive(serde::Deserialize)]
-    struct Line<'a> {
-        #[serde(borrow)]
-        after: Option<&'a RawValue>,
-    }
-    let after = serde_json::from_slice::<Line<'_>>(line).ok()?.after?.get();
-    Some(line.slice_ref(after.as_bytes()))
 }
 
 /// The values of these columns, packed; `None` if the image lacks one or it cannot be read.

@@ -154,14 +154,15 @@ impl Walk {
     fn keep(&self, rows: &Rows, out: &mut Deliveries, sides: &mut [(u32, Buckets)]) -> Result<()> {
         let (mut key, mut of) = (packed::Writer::new(), None);
         rows.expected(&self.shared.routes, out, |expected| {
-            let Some((_, buckets)) = sides.iter_mut().find(|(plan, _)| *plan == expected.plan) else {
+            let Some((_, buckets)) = sides.iter_mut().find(|(plan, _)| *plan == expected.standing.plan.id)
+            else {
                 return Ok(());
             };
             if of != Some(expected.row) {
                 rows.write_key(expected.row, &mut key);
                 of = Some(expected.row);
             }
-            let (digest, number) = match &expected.document {
+            let (digest, number) = match expected.standing.document {
                 Some(document) => {
                     let whose = self.owners.as_ref().map(|owners| owners.row(rows.image(expected.row)));
                     (digest(document), whose.map_or(0, Whose::number))

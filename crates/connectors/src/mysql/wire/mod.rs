@@ -14,4 +14,4 @@ mod tls;
 
 pub use connection::Wire;
 pub use dump::{Dump, DumpStart};
-pub use result::{BinaryRow, Field};
+pub use result::{BinaryRow, Field, ResultColumn};

@@ -1,7 +1,6 @@
 //! Results of prepared statements: the binary protocol, a row at a time, read in place. What a column's values mean is
 //! `codec/`.
 
-use bytes::Bytes;
 use syncline_engine::error::Result;
 
 use super::packet::protocol;
@@ -75,7 +74,7 @@ pub struct BinaryRow<'a> {
 
 impl<'a> BinaryRow<'a> {
     /// Over a packet that holds a row of these columns.
-    pub fn new(columns: &'a [ResultColumn], packet: &'a Bytes) -> Result<BinaryRow<'a>> {
+    pub fn new(columns: &'a [ResultColumn], packet: &'a [u8]) -> Result<BinaryRow<'a>> {
         // One bit a column, behind two that mean nothing.
         let split = packet.strip_prefix(&[0]).and_then(|row| row.split_at_checked((columns.len() + 9) / 8));
         let (nulls, rest) = split.ok_or_else(cut)?;
@@ -92,6 +91,11 @@ impl<'a> BinaryRow<'a> {
             return Ok(Field::Null);
         }
         field(*column, &mut self.rest).ok_or_else(cut)
+    }
+
+    /// Behind the last field there is nothing.
+    pub fn end(&self) -> Result<()> {
+        if self.rest.is_empty() { Ok(()) } else { Err(protocol("a row with more than its columns")) }
     }
 }
 
@@ -203,7 +207,6 @@ mod tests {
         packet.extend_from_slice(&[8, 1, 2, 0, 0, 0, 3, 4, 5]);
         packet.extend_from_slice(&[0]);
         packet.extend_from_slice(&1.5f64.to_le_bytes());
-        let packet = Bytes::from(packet);
         let mut row = BinaryRow::new(&columns, &packet).unwrap();
         let zero = Field::Moment { year: 0, month: 0, day: 0, hour: 0, minute: 0, second: 0, micros: 0 };
         let expected = [
@@ -221,6 +224,7 @@ mod tests {
             assert_eq!(row.next().unwrap(), field);
         }
         assert!(row.next().is_err());
+        row.end().unwrap();
     }
 
     proptest! {
@@ -229,8 +233,7 @@ mod tests {
             bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             let _ = ResultColumn::parse(&bytes);
             let columns: Vec<_> = kinds.into_iter().map(|(kind, unsigned)| column(kind, unsigned)).collect();
-            let packet = Bytes::from(bytes);
-            if let Ok(mut row) = BinaryRow::new(&columns, &packet) {
+                        if let Ok(mut row) = BinaryRow::new(&columns, &bytes) {
                 for _ in &columns {
                     let _ = row.next();
                 }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::connection::Wire;
 use super::packet::protocol;
 use super::reply::{ServerError, is_eof, is_ok, lenenc, server_error, text_row};
-use super::result::{BinaryRow, ResultColumn};
+use super::result::ResultColumn;
 
 const COM_QUIT: u8 = 1;
 const COM_QUERY: u8 = 3;
@@ -55,12 +55,13 @@ impl Wire {
         }
     }
 
-    /// Runs a statement over the binary protocol (that of texts rounds FLOAT) and hands each row on. An error of `each` leaves
+    /// Runs a statement over the binary protocol (that of texts rounds FLOAT) and hands each row on, with the
+    /// columns of the result. An error of `each` leaves
     /// the rest of the result behind: then the connection is not usable any more.
     pub async fn stream(
         &mut self,
         sql: &str,
-        each: impl FnMut(&mut BinaryRow<'_>) -> Result<()>,
+        each: impl FnMut(&[ResultColumn], Bytes) -> Result<()>,
     ) -> Result<()> {
         self.command(COM_STMT_PREPARE, sql.as_bytes()).await?;
         let prepared = self.patient_reply(sql).await?;
@@ -86,7 +87,7 @@ impl Wire {
     async fn rows(
         &mut self,
         sql: &str,
-        mut each: impl FnMut(&mut BinaryRow<'_>) -> Result<()>,
+        mut each: impl FnMut(&[ResultColumn], Bytes) -> Result<()>,
     ) -> Result<()> {
         let columns = match timeout(self.timeout, self.columns(sql)).await {
             Ok(columns) => columns?,
@@ -98,7 +99,7 @@ impl Wire {
                 if is_eof(&packet) {
                     break;
                 }
-                each(&mut BinaryRow::new(&columns, &packet)?)?;
+                each(&columns, packet)?;
             }
         }
         self.busy = false;

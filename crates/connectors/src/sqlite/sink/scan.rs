@@ -33,17 +33,18 @@ pub struct Step {
     pub last: Option<i64>,
 }
 
+// Without the `+` SQLite plans a statement anew for every page: it looks at the bounds, to guess how many rows there are.
 const DOCUMENTS: &str = "SELECT number, index_name, id, version,
         document IS NOT NULL AND index_name GLOB ?3, CASE WHEN ?6 THEN document END
-    FROM documents WHERE number > ?1 AND number <= ?2 ORDER BY number LIMIT ?5";
+    FROM documents WHERE number > +?1 AND number <= +?2 ORDER BY number LIMIT ?5";
 
 const CACHE: &str = "SELECT rowid, '', key, version,
         value IS NOT NULL AND key GLOB ?3 AND (expires_at IS NULL OR expires_at > ?4), CASE WHEN ?6 THEN value END
-    FROM cache WHERE rowid > ?1 AND rowid <= ?2 ORDER BY rowid LIMIT ?5";
+    FROM cache WHERE rowid > +?1 AND rowid <= +?2 ORDER BY rowid LIMIT ?5";
 
 const COLLECTIONS: &str = "SELECT rowid, collection, id, version,
         document IS NOT NULL AND collection GLOB ?3, CASE WHEN ?6 THEN document END
-    FROM collections WHERE rowid > ?1 AND rowid <= ?2 ORDER BY rowid LIMIT ?5";
+    FROM collections WHERE rowid > +?1 AND rowid <= +?2 ORDER BY rowid LIMIT ?5";
 
 impl Walk {
     /// The rows of the scope's target that are asked for.
