@@ -51,7 +51,7 @@ pub fn get(address: SocketAddr, path: &str, headers: &str) -> (u16, String, Stri
     raw(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n"))
 }
 
-fn post(address: SocketAddr, path: &str, headers: &str, body: &str) -> (u16, String, String) {
+pub fn post(address: SocketAddr, path: &str, headers: &str, body: &str) -> (u16, String, String) {
     let length = body.len();
     raw(
         address,

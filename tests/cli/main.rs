@@ -27,4 +27,5 @@ mod tenants;
 mod verify;
 mod verify_archive;
 mod verify_part;
+mod verify_tenants;
 mod webhook;

@@ -85,6 +85,21 @@ fn one_tenants_rows_and_documents() {
 }
 
 #[test]
+fn a_document_that_says_it_is_anothers_is_put_right_and_not_deleted() {
+    let stage = stage();
+    let running = stage.streaming();
+    corrupt(&stage);
+    let one = ["--tenant", "owner 1", "--json"];
+    let report = stage.run(&[&["repair", "shop.yaml", "--yes"], &one[..]].concat()).ends(0).json();
+    let wrong =
+        [json!(["different", "orders:4"]), json!(["different", "orders:6"]), json!(["extra", "orders:9001"])];
+    assert_eq!(found(&report), (wrong.to_vec(), 336), "order 6 is owner 0's, and stays it");
+    let left = stage.run(&["verify", "shop.yaml", "--json"]).ends(4).json();
+    assert_eq!(found(&left).0, [json!(["extra", "orders:9000"]), json!(["missing", "orders:3"])]);
+    running.signal("TERM").ends(0);
+}
+
+#[test]
 fn what_changed_of_late() {
     let stage = stage();
     let running = stage.streaming();

@@ -21,6 +21,9 @@ pub struct ComparisonRequest {
     /// Only rows of this tenant, by the pipelines' `tenant:` columns.
     #[serde(default)]
     pub tenant: Option<String>,
+    /// What is counted is counted by tenant, too, in one comparison of all of them.
+    #[serde(default)]
+    pub per_tenant: bool,
     /// Only what the source's log tells of since so long ago (`10m`).
     #[serde(default)]
     pub since: Option<String>,
@@ -118,6 +121,37 @@ pub struct ComparedTarget {
     pub rows: Vec<ComparedRow>,
     /// More were found than `rows` names.
     pub truncated: bool,
+    /// The counts by tenant, in the order of their names: with `per_tenant`, if the table has the pipeline's `tenant:` column. What
+    /// is nobody's is in none of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenants: Option<Vec<ComparedTenant>>,
+    /// All tenants together that have no counts of their own: a comparison counts ten thousand each by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_tenants: Option<OtherTenants>,
+}
+
+/// One tenant, of one table in one target.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ComparedTenant {
+    /// The canonical text of its column.
+    pub tenant: String,
+    pub compared: u64,
+    pub missing: u64,
+    pub different: u64,
+    pub extra: u64,
+    pub unsettled: u64,
+    pub repaired: u64,
+}
+
+/// Several tenants together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct OtherTenants {
+    pub compared: u64,
+    pub missing: u64,
+    pub different: u64,
+    pub extra: u64,
+    pub unsettled: u64,
+    pub repaired: u64,
 }
 
 /// One document that is not what it should be.

@@ -11,7 +11,7 @@ pub struct ReportQuery {
     /// Of so many hours until now; 24 if absent.
     #[serde(default)]
     pub hours: Option<u32>,
-    /// Only comparisons of this tenant's rows.
+    /// Only comparisons of this tenant's rows, and its part of those that counted by tenant.
     #[serde(default)]
     pub tenant: Option<String>,
 }
@@ -24,6 +24,9 @@ pub struct ConsistencyReport {
     /// Its end: when the report was made.
     pub to: String,
     pub hours: u32,
+    /// Whose rows it is about; absent for everybody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     pub pipelines: Vec<PipelineReport>,
 }
 

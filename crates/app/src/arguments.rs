@@ -207,6 +207,9 @@ pub struct VerifyArgs {
     /// Only rows of this tenant (the pipeline's `tenant:` column).
     #[arg(long, value_name = "TENANT")]
     pub tenant: Option<String>,
+    /// Counts what it finds by tenant, too: one comparison of all of them.
+    #[arg(long, conflicts_with_all = ["tenant", "keys"])]
+    pub per_tenant: bool,
     /// Only what the source's log tells of since so long ago (`10m`, `2h`, `1d`).
     #[arg(long, value_name = "AGO", value_parser = ago)]
     pub since: Option<String>,
@@ -252,6 +255,9 @@ pub struct ReportArgs {
     /// Only these pipelines; all of the file if absent.
     #[arg(long = "pipeline", value_name = "NAME")]
     pub pipelines: Vec<String>,
+    /// Only what was compared of this tenant's rows.
+    #[arg(long, value_name = "TENANT")]
+    pub tenant: Option<String>,
     /// Of so many hours until now.
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=crate::report::MOST_HOURS))]
     pub hours: u32,

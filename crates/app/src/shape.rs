@@ -8,6 +8,7 @@ pub use letters::*;
 use serde_json::value::RawValue;
 use syncline_api as api;
 use syncline_engine::audit::AuditEntry;
+use syncline_engine::consistency::{ByTenant, TenantCounts};
 use syncline_engine::error::{Code, Error, Place};
 use syncline_engine::ledger::{AuditRecord, Counts, PipelineRecord, ROUTER, TableState};
 use syncline_engine::pipeline::{BackfillStatus, PipelineStatus, SinkStatus, TableStatus, TenantStatus};
@@ -255,7 +256,29 @@ pub fn comparison(report: &VerifyReport) -> api::ComparisonReport {
     }
 }
 
+fn tenant_counts(tenant: &str, counts: &TenantCounts) -> api::ComparedTenant {
+    let TenantCounts { compared, missing, different, extra, unsettled, repaired } = *counts;
+    api::ComparedTenant {
+        tenant: tenant.to_owned(),
+        compared,
+        missing,
+        different,
+        extra,
+        unsettled,
+        repaired,
+    }
+}
+
+fn other_tenants(counts: &TenantCounts) -> api::OtherTenants {
+    let TenantCounts { compared, missing, different, extra, unsettled, repaired } = *counts;
+    api::OtherTenants { compared, missing, different, extra, unsettled, repaired }
+}
+
 fn compared(target: &TargetReport) -> api::ComparedTarget {
+    let by_tenant = target.by_tenant.as_ref();
+    let tenants =
+        |by: &ByTenant| by.tenants.iter().map(|(name, counts)| tenant_counts(name, counts)).collect();
+    let others = |by: &ByTenant| (by.beyond != TenantCounts::default()).then(|| other_tenants(&by.beyond));
     let row = |drift: &Drift| api::ComparedRow {
         key: serde_json::from_str(&drift.key).unwrap_or_default(),
         kind: drift.kind.name().to_owned(),
@@ -275,6 +298,8 @@ fn compared(target: &TargetReport) -> api::ComparedTarget {
         repaired: target.repaired,
         rows: target.rows.iter().map(row).collect(),
         truncated: target.truncated(),
+        tenants: by_tenant.map(tenants),
+        other_tenants: by_tenant.and_then(others),
     }
 }
 

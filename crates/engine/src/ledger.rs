@@ -293,9 +293,11 @@ pub trait Ledger: Send + Sync {
 
     /// Keeps the record of a comparison that has ended, whole or not at all; answers its id.
     async fn add_comparison(&self, record: &ComparisonRecord) -> Result<i64>;
-    /// Records, oldest first.
+    /// Records, oldest first. With a tenant also those that were counted by tenant, with its counts alone, as if only its rows had
+    /// been compared.
     async fn comparisons(&self, filter: &ComparisonFilter) -> Result<Vec<ComparisonRecord>>;
-    /// For each table and target the last record that covers it: full, and of the same tenant (`None`: of all of them).
+    /// For each table and target the last record that covers it: full, and of the same tenant (`None`: of all of them), or, for a
+    /// tenant, counted by tenant.
     async fn covering(&self, pipeline: &str, tenant: Option<&str>) -> Result<Vec<ComparisonRecord>>;
     /// Keeps a sample. One of the same minute is added to: the larger lag, the later number of dead letters.
     async fn add_sample(&self, pipeline: &str, sample: &Sample) -> Result<()>;

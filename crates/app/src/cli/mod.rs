@@ -4,6 +4,7 @@ mod about;
 mod alone;
 mod audit;
 mod book;
+mod by_tenant;
 mod check;
 mod control;
 mod dead_letters;

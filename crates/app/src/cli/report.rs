@@ -14,7 +14,7 @@ pub async fn report(args: ReportArgs) -> Result<Exit, Failure> {
     let specs = names::pipelines(&config, &args.pipelines)?;
     let wanted: Vec<&str> = specs.iter().map(|spec| &*spec.name).collect();
     let ledger = registry::ledger_shared(&config.data)?;
-    let made = report::make(ledger.as_deref(), &wanted, args.hours, None).await?;
+    let made = report::make(ledger.as_deref(), &wanted, args.hours, args.tenant.as_deref()).await?;
     if let Some(path) = &args.html {
         std::fs::write(path, report::page(&made)).map_err(|error| {
             Error::new(Code::ReportWrite, format!("{} cannot be written", path.display())).cause(error)

@@ -10,7 +10,7 @@ use syncline_engine::verify::VerifyProgress;
 use tokio::sync::watch;
 
 use super::status::columns;
-use super::{alone, control, names};
+use super::{alone, by_tenant, control, names};
 use crate::arguments::{RepairArgs, VerifyArgs};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
@@ -44,6 +44,7 @@ async fn compare(args: VerifyArgs, path: &str, most: Option<u64>) -> Result<Exit
         tables: args.tables.clone(),
         targets: args.targets.clone(),
         tenant: args.tenant.clone(),
+        per_tenant: args.per_tenant,
         since: args.since.clone(),
         sample: args.sample,
         keys: args.keys.clone(),
@@ -180,6 +181,7 @@ fn text(report: &api::ComparisonReport) -> String {
         out::note(&format!("{}: no target of these tables can be read back", report.pipeline));
     }
     text.push_str(&columns(&rows));
+    text.push_str(&by_tenant::text(report));
     for table in &report.tables {
         for row in &table.rows {
             let key = serde_json::Value::Object(row.key.clone());

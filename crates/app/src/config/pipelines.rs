@@ -67,8 +67,9 @@ fn one(
             Vec::new()
         }
     };
-    let schedule =
-        section.get("schedule").map(|node| schedule::read(reader, node, name, &section.name, &routes));
+    let schedule = section
+        .get("schedule")
+        .map(|node| schedule::read(reader, node, name, &section.name, &routes, tenant.as_deref()));
     let keep_reports = schedule::keep_reports(&mut section);
     let recovery = section
         .get("recovery")

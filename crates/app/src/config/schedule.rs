@@ -31,11 +31,12 @@ pub(crate) fn read(
     pipeline: &str,
     path: &str,
     routes: &[RouteSpec],
+    tenant: Option<&str>,
 ) -> Vec<TaskSpec> {
     let path = format!("{path}.schedule");
     let one = |(n, item): (usize, &Node)| {
         let section = reader.section(item, &format!("{path}[{n}]"))?;
-        entry(section, pipeline, routes)
+        entry(section, pipeline, routes, tenant)
     };
     list(reader, node, &path).iter().enumerate().filter_map(one).collect()
 }
@@ -52,7 +53,12 @@ pub(crate) fn keep_reports(section: &mut Section<'_>) -> Option<Duration> {
     Some(kept)
 }
 
-fn entry(mut section: Section<'_>, pipeline: &str, routes: &[RouteSpec]) -> Option<TaskSpec> {
+fn entry(
+    mut section: Section<'_>,
+    pipeline: &str,
+    routes: &[RouteSpec],
+    column: Option<&str>,
+) -> Option<TaskSpec> {
     if section.get("task").is_none() {
         section.missing("task");
     }
@@ -64,7 +70,7 @@ fn entry(mut section: Section<'_>, pipeline: &str, routes: &[RouteSpec]) -> Opti
     };
     let jitter = section.duration("jitter").unwrap_or_default();
     let task = match kind {
-        Some(Kind::Verify) => Some(Task::Verify(verify(&mut section, routes))),
+        Some(Kind::Verify) => Some(Task::Verify(verify(&mut section, routes, column))),
         Some(Kind::Reprocess) => Some(Task::Reprocess(reprocess(&mut section))),
         Some(Kind::Retention) => Some(Task::Retention),
         None => None,
@@ -85,7 +91,7 @@ fn good<T>(
     read(&at.value).map_err(|error| reader.note(error.at(at.place))).ok()
 }
 
-fn verify(section: &mut Section<'_>, routes: &[RouteSpec]) -> VerifyTask {
+fn verify(section: &mut Section<'_>, routes: &[RouteSpec], column: Option<&str>) -> VerifyTask {
     let reader = section.reader;
     let patterns = section.texts("tables").unwrap_or_default();
     let tables = patterns.into_iter().filter_map(|at| {
@@ -103,14 +109,33 @@ fn verify(section: &mut Section<'_>, routes: &[RouteSpec]) -> VerifyTask {
         let error = Error::new(Code::ConfigConflict, text).fix("add `repair: auto`, or remove `max_repairs`");
         reader.note(error.at(section.place()));
     }
+    let tenant = section.text("tenant").map(|at| at.value);
+    let per_tenant = per_tenant(section, tenant.as_deref(), column);
     VerifyTask {
         tables,
         sinks,
         rows,
-        tenant: section.text("tenant").map(|at| at.value),
+        tenant,
+        per_tenant,
         rows_per_second: section.number("rows_per_second", 1, u64::MAX),
         max_repairs: repairs.then(|| most.unwrap_or(MOST_REPAIRS)),
     }
+}
+
+/// `per: tenant`, which needs a column that tells tenants apart, and is about all of them.
+fn per_tenant(section: &mut Section<'_>, tenant: Option<&str>, column: Option<&str>) -> bool {
+    let wanted = section.word("per", &[("tenant", true)]).unwrap_or(false);
+    let (what, fix) = match (tenant, column) {
+        _ if !wanted => return false,
+        (Some(_), _) => ("has both `per: tenant` and `tenant`", "remove one of them"),
+        (None, None) => {
+            ("has `per: tenant`, and the pipeline no `tenant`", "write `tenant: COLUMN` in the pipeline")
+        }
+        (None, Some(_)) => return true,
+    };
+    let error = Error::new(Code::ConfigConflict, format!("{} {what}", section.name)).fix(fix);
+    section.reader.note(error.at(section.place()));
+    wanted
 }
 
 fn reprocess(section: &mut Section<'_>) -> Reprocess {

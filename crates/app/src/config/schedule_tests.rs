@@ -59,6 +59,38 @@ fn entries_become_what_they_say() {
 }
 
 #[test]
+fn a_comparison_counts_by_tenant_where_there_are_tenants() {
+    let entry = |words: &str| format!("    schedule: [{{ task: verify, cron: '@daily', {words} }}]");
+    let spec = read(&format!("    tenant: owner\n{}", entry("per: tenant, repair: auto")));
+    let wanted = VerifyTask { per_tenant: true, max_repairs: Some(MOST_REPAIRS), ..VerifyTask::default() };
+    assert_eq!(spec.schedule[0].task, Task::Verify(wanted));
+    let plain = read(&format!("    tenant: owner\n{}", entry("repair: auto")));
+    assert_ne!(spec.schedule[0].schedule.name(), plain.schedule[0].schedule.name());
+    for (pipeline, words, expected) in [
+        (
+            "",
+            "per: tenant",
+            "SYN-1007: pipelines.shop.schedule[0] has `per: tenant`, and the pipeline no `tenant`",
+        ),
+        (
+            "    tenant: owner\n",
+            "per: tenant, tenant: x",
+            "SYN-1007: pipelines.shop.schedule[0] has both `per: tenant` and",
+        ),
+        (
+            "    tenant: owner\n",
+            "per: table",
+            "SYN-1003: pipelines.shop.schedule[0].per must be one of tenant",
+        ),
+    ] {
+        let errors = bad(&with(&format!("{pipeline}{}", entry(words))));
+        assert!(errors.len() == 1 && errors[0].contains(expected), "{words}: {errors:#?}");
+    }
+    let elsewhere = "    tenant: owner\n    schedule: [{ task: retention, cron: '@daily', per: tenant }]";
+    assert!(bad(&with(elsewhere))[0].contains("unknown key `per`"));
+}
+
+#[test]
 fn without_any_records_stay_for_ninety_days() {
     let spec = read("");
     assert!(spec.schedule.is_empty());

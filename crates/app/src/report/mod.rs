@@ -41,7 +41,8 @@ pub async fn make(
         };
         reports.push(pipeline(known.report(name, tenant)));
     }
-    Ok(api::ConsistencyReport { from: moment(from), to: moment(to), hours, pipelines: reports })
+    let tenant = tenant.map(str::to_owned);
+    Ok(api::ConsistencyReport { from: moment(from), to: moment(to), hours, tenant, pipelines: reports })
 }
 
 fn pipeline(report: PipelineReport) -> api::PipelineReport {

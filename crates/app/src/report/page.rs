@@ -23,11 +23,13 @@ svg { width: 100%; height: auto; } svg text { font-size: 11px; fill: currentColo
 /// The page.
 pub fn page(report: &api::ConsistencyReport) -> String {
     let (from, to) = (escaped(&report.from), escaped(&report.to));
+    let whose = report.tenant.as_ref().map(|tenant| format!(", tenant {}", escaped(tenant)));
+    let whose = whose.unwrap_or_default();
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>Consistency report</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
-         <h1>Consistency report</h1>\n<p>{from} to {to}</p>\n"
+         <h1>Consistency report</h1>\n<p>{from} to {to}{whose}</p>\n"
     );
     for pipeline in &report.pipelines {
         section(&mut html, report, pipeline);

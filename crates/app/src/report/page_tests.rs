@@ -27,7 +27,7 @@ fn report() -> api::ConsistencyReport {
         ..Default::default()
     };
     let (from, to) = ("2026-01-01T00:00:00Z".to_owned(), "2026-01-02T00:00:00Z".to_owned());
-    api::ConsistencyReport { from, to, hours: 24, pipelines: vec![pipeline] }
+    api::ConsistencyReport { from, to, hours: 24, tenant: Some("<acme>".into()), pipelines: vec![pipeline] }
 }
 
 #[test]
@@ -35,6 +35,7 @@ fn names_stay_text() {
     let page = page(&report());
     assert!(!page.contains("<script") && !page.contains('\u{1b}'), "{page}");
     assert_eq!(page.matches("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;&quot;").count(), 3);
+    assert!(page.contains(", tenant &lt;acme&gt;</p>") && text(&report()).contains(", tenant <acme>\n"));
     for elsewhere in ["http:", "https:", "src=", "href=", "url(", "@import"] {
         assert!(!page.contains(elsewhere), "{elsewhere}");
     }

@@ -9,7 +9,8 @@ use crate::cli::status::columns;
 
 /// One table a pipeline.
 pub fn text(report: &api::ConsistencyReport) -> String {
-    let mut text = format!("{} to {}\n", report.from, report.to);
+    let whose = report.tenant.as_ref().map(|tenant| format!(", tenant {}", crate::out::visible(tenant)));
+    let mut text = format!("{} to {}{}\n", report.from, report.to, whose.unwrap_or_default());
     for pipeline in &report.pipelines {
         let api::PipelineReport { runs, failed, limited, drift, repaired, dead_letters, .. } = pipeline;
         let _ = writeln!(

@@ -80,6 +80,7 @@ pub fn wanted(asked: &api::ComparisonRequest, folder: PathBuf, actor: &str) -> R
         part: part(asked)?,
         keys: keys(asked)?,
         only: asked.tenant.clone().map(Only::Tenant),
+        per_tenant: per_tenant(asked)?,
         resume: asked.resume,
         rows_per_second: asked.rows_per_second,
         readers: asked.readers,
@@ -106,6 +107,14 @@ fn part(asked: &api::ComparisonRequest) -> Result<Part> {
             Err(wrong("either `since` or `sample`".to_owned()).fix("leave one of them out"))
         }
     }
+}
+
+fn per_tenant(asked: &api::ComparisonRequest) -> Result<bool> {
+    if asked.per_tenant && (asked.tenant.is_some() || !asked.keys.is_empty()) {
+        let error = Error::new(Code::HttpRequest, "`per_tenant` counts everybody's rows");
+        return Err(error.fix("leave out tenant and keys"));
+    }
+    Ok(asked.per_tenant)
 }
 
 fn keys(asked: &api::ComparisonRequest) -> Result<Vec<String>> {

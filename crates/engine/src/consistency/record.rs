@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::by_tenant::{ByTenant, TenantCounts};
+
 /// The mode of a comparison that looks at every row and document of the tables and targets it was asked for.
 pub const FULL: &str = "full";
 
@@ -21,6 +23,8 @@ pub struct ComparisonRecord {
     pub mode: String,
     /// Whose rows were looked at; `None` for all.
     pub tenant: Option<String>,
+    /// It was counted by tenant.
+    pub per_tenant: bool,
     /// What was found was to be put right.
     pub repair: bool,
     /// More was found than might be put right.
@@ -47,9 +51,29 @@ pub struct ComparedTarget {
     pub unsettled: u64,
     /// How many of those that differed were put right.
     pub repaired: u64,
+    /// The same by tenant, where it was counted so. The ledger takes it, and tells of it one tenant at a time: a record that it
+    /// answers has none here.
+    pub by_tenant: Option<ByTenant>,
 }
 
 impl ComparedTarget {
+    /// What one tenant has of it.
+    pub fn of_tenant(self, counts: TenantCounts) -> ComparedTarget {
+        let TenantCounts { compared, missing, different, extra, unsettled, repaired } = counts;
+        let (table, target) = (self.table, self.target);
+        ComparedTarget {
+            table,
+            target,
+            compared,
+            missing,
+            different,
+            extra,
+            unsettled,
+            repaired,
+            by_tenant: None,
+        }
+    }
+
     /// How many documents were not what they should be.
     pub fn drift(&self) -> u64 {
         self.missing + self.different + self.extra

@@ -89,7 +89,7 @@ impl LastPass {
 }
 
 impl Known {
-    /// Asks the ledger. `tenant`: records that name it and nothing else; `since`: the time's beginning, in milliseconds since
+    /// Asks the ledger. `tenant`: records that name it or were counted by tenant, and nothing else; `since`: the time's beginning, in milliseconds since
     /// 1970.
     pub async fn of(ledger: &dyn Ledger, pipeline: &str, tenant: Option<&str>, since: i64) -> Result<Known> {
         let filter =

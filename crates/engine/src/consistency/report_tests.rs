@@ -11,7 +11,17 @@ fn found(
     [missing, different, extra, repaired]: [u64; 4],
 ) -> ComparedTarget {
     let (table, target) = (table.to_owned(), target.to_owned());
-    ComparedTarget { table, target, compared, missing, different, extra, repaired, unsettled: 1 }
+    ComparedTarget {
+        table,
+        target,
+        compared,
+        missing,
+        different,
+        extra,
+        repaired,
+        unsettled: 1,
+        by_tenant: None,
+    }
 }
 
 fn record(at: i64, targets: Vec<ComparedTarget>) -> ComparisonRecord {

@@ -57,6 +57,16 @@ pub fn key_text(row: &RowImage, columns: &[usize]) -> Result<String> {
     Ok(text)
 }
 
+/// The key's text of a single part that is this text.
+pub(crate) fn part_text(part: &str) -> String {
+    let (mut cells, mut text) = (Cells::default(), String::new());
+    cells.reset(1);
+    cells.set(0, Value::Text(part));
+    // Fails for a null only.
+    let _ = write_key(&cells, &[0], &mut text);
+    text
+}
+
 /// One column of a row as text; `None` if it is absent, null or cannot be read.
 pub(crate) fn column_text(row: &RowImage, column: usize) -> Option<String> {
     key_cells(row, &[column]).ok()?.text(0).map(str::to_owned)

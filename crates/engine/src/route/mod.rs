@@ -49,8 +49,8 @@ pub use fields::{Field, FieldKind, fields, missing_fields};
 pub use filter::{RowTest, check_when};
 pub use findings::{Finding, findings};
 pub use findings_online::schema_findings;
-pub(crate) use key::column_text;
 pub use key::{MAX_KEY, key_text};
+pub(crate) use key::{column_text, part_text};
 pub use key_parts::{key_parts, key_values, row_of_key};
 pub use line::CapturedLines;
 pub use pattern::{Pattern, Selection};
@@ -61,6 +61,7 @@ pub use router::{LetterTexts, NO_ROUTE, RouteTable};
 pub use scope::Scope;
 pub use spec::*;
 pub use standing::Standing;
+pub(crate) use unrender::key_values_in_address;
 pub use unrender::{key_in_address, whole_numbers_in_address};
 
 /// A route's target as sinks see it.

@@ -5,9 +5,10 @@ use crate::json;
 use crate::route::address::{Escape, substitute};
 use crate::route::compile::escape_of;
 use crate::route::template::{DatePiece, Name, Piece, Template};
-use crate::route::{TargetKind, TargetPlan};
+use crate::route::{TargetKind, TargetPlan, key_values};
 use crate::schema::{ColumnKind, TableSchema};
 use crate::sink::Address;
+use crate::value::OwnedValue;
 
 /// What a key's digest begins with, where the key is too long for an id.
 const DIGEST: &str = "sha256:";
@@ -19,6 +20,28 @@ pub fn key_in_address(
     key: &[usize],
     address: &Address,
 ) -> Option<String> {
+    let parts = parts_in_address(plan, schema, key, address)?;
+    let members = key.iter().zip(parts).map(|(column, part)| member(schema, *column, &part));
+    Some(format!("{{{}}}", members.collect::<Option<Vec<_>>>()?.join(",")))
+}
+
+/// The same as values that the source compares, to look for a row; `None` also if the text of a part does not tell its value.
+pub(crate) fn key_values_in_address(
+    plan: &TargetPlan,
+    schema: &TableSchema,
+    key: &[usize],
+    address: &Address,
+) -> Option<Vec<OwnedValue>> {
+    key_values(schema, key, &parts_in_address(plan, schema, key, address)?).ok()
+}
+
+/// The text of each part of the key.
+fn parts_in_address(
+    plan: &TargetPlan,
+    schema: &TableSchema,
+    key: &[usize],
+    address: &Address,
+) -> Option<Vec<String>> {
     let spec = &plan.spec;
     let (text, escape) = match spec.kind {
         TargetKind::Cache => (&*spec.template, escape_of(spec.kind).0),
@@ -51,8 +74,7 @@ pub fn key_in_address(
     if !rest.is_empty() {
         return None;
     }
-    let members = key.iter().zip(values).map(|(column, value)| member(schema, *column, &value?));
-    Some(format!("{{{}}}", members.collect::<Option<Vec<_>>>()?.join(",")))
+    values.into_iter().collect()
 }
 
 /// The key that alone can have this address, if it is of whole numbers; `None` if another one could, if a row's other columns

@@ -57,6 +57,8 @@ pub struct VerifyTask {
     pub rows: Rows,
     /// Only rows of this tenant.
     pub tenant: Option<String>,
+    /// What is counted is counted by tenant, too.
+    pub per_tenant: bool,
     /// At most so many rows a second are read of each side.
     pub rows_per_second: Option<u64>,
     /// So many documents are put right at most; `None`: nothing is.
@@ -137,9 +139,10 @@ impl Task {
     /// Name and options: two entries of a file that differ in them are two.
     fn shown(&self) -> String {
         match self {
-            Task::Verify(VerifyTask { tables, sinks, rows, tenant, .. }) => {
+            Task::Verify(VerifyTask { tables, sinks, rows, tenant, per_tenant, .. }) => {
                 let tenant = tenant.as_deref().unwrap_or_default();
-                format!("verify {} {} {rows:?} {tenant}", tables.join(","), sinks.join(","))
+                let each = if *per_tenant { "per tenant" } else { "" };
+                format!("verify {} {} {rows:?} {tenant}{each}", tables.join(","), sinks.join(","))
             }
             Task::Reprocess(wanted) => format!("reprocess {}", wanted.tenant.as_deref().unwrap_or_default()),
             Task::Retention => "retention".to_owned(),
@@ -186,6 +189,7 @@ impl VerifyTask {
             part,
             keys: Vec::new(),
             only: self.tenant.clone().map(Only::Tenant),
+            per_tenant: self.per_tenant,
             // What a restart has interrupted is not begun anew.
             resume: part == Part::All,
             rows_per_second: self.rows_per_second,

@@ -13,7 +13,6 @@ use tokio::task::{JoinSet, spawn_blocking};
 use super::buckets::{BUCKETS, Buckets};
 use super::documents::Documents;
 use super::gather::{Count, Pace, Walk, listen, scan};
-use super::join::join;
 use super::journal::Journal;
 use super::judge::Judge;
 use super::judged::Judged;
@@ -24,6 +23,8 @@ use super::report::{MOST_READERS, READERS, TargetReport, VerifyProgress, VerifyR
 use super::run::broken;
 use super::settled::Waiting;
 use super::some::{Sample, Suspects};
+use super::tally::{Tally, join_part};
+use super::tenants::{Holders, Owners};
 use crate::error::Result;
 use crate::pipeline::{Control, Port, Shared};
 use crate::position::Position;
@@ -45,6 +46,8 @@ pub(super) struct Comparison<'a> {
     pub key: &'a [usize],
     pub targets: &'a [(Arc<Port>, Arc<TargetPlan>)],
     pub portion: Option<Arc<Portion>>,
+    /// Whose its rows are, if that is counted.
+    pub owners: Option<Arc<Owners>>,
     pub count: Arc<Count>,
     /// Documents of the pipeline that were tried to put right so far.
     pub repaired: &'a AtomicU64,
@@ -148,7 +151,8 @@ impl Comparison<'_> {
         plan: &Arc<TargetPlan>,
     ) -> Result<TargetReport> {
         self.waiting(port).filled().await?;
-        let mut judged = self.judged(port, plan, self.shared.journals.begin(plan.id, &self.schema.name));
+        let journal = self.shared.journals.begin(plan.id, &self.schema.name);
+        let mut judged = self.judged(port, plan, journal)?;
         for bucket in 0..Suspects::BUCKETS {
             let suspects = suspects.take(bucket)?;
             let addressed = suspects.iter().filter(|suspect| suspect.address.is_some());
@@ -202,6 +206,7 @@ impl Comparison<'_> {
             schema: Arc::clone(self.schema),
             key: self.key.to_vec(),
             portion: self.portion.clone(),
+            owners: self.owners.clone(),
             opened,
             count: Arc::clone(&self.count),
             pace: pace(),
@@ -240,7 +245,8 @@ impl Comparison<'_> {
         port: &Arc<Port>,
         plan: &Arc<TargetPlan>,
     ) -> Result<TargetReport> {
-        let mut judged = self.judged(port, plan, gathered.journal);
+        let mut judged = self.judged(port, plan, gathered.journal)?;
+        let counted = judged.tally.is_some();
         let (mut joins, mut next) = (VecDeque::new(), 0..BUCKETS);
         loop {
             while joins.len() < JOINS
@@ -248,10 +254,13 @@ impl Comparison<'_> {
             {
                 let (source, documents) = (gathered.source.take(bucket)?, gathered.documents.take(bucket)?);
                 let touched = gathered.touched.take(bucket)?;
-                joins.push_back(spawn_blocking(move || join(&source, &documents, &touched)));
+                joins.push_back(spawn_blocking(move || join_part(&source, &documents, &touched, counted)));
             }
             let Some(joined) = joins.pop_front() else { break };
-            let joined = joined.await.map_err(broken)?;
+            let (joined, part) = joined.await.map_err(broken)?;
+            if let Some(tally) = &mut judged.tally {
+                tally.joined(part);
+            }
             judged.report.compared += joined.compared;
             judged.look(joined.suspects).await?;
         }
@@ -259,7 +268,15 @@ impl Comparison<'_> {
     }
 
     /// `journal`: open since before the first row was read.
-    fn judged<'s>(&'s self, port: &Arc<Port>, plan: &Arc<TargetPlan>, journal: Arc<Journal>) -> Judged<'s> {
+    fn judged<'s>(
+        &'s self,
+        port: &Arc<Port>,
+        plan: &Arc<TargetPlan>,
+        journal: Arc<Journal>,
+    ) -> Result<Judged<'s>> {
+        let holders =
+            self.owners.as_ref().map(|owners| Holders::of(owners, plan, self.schema)).transpose()?;
+        let tally = holders.is_some().then(Tally::default);
         let report = TargetReport {
             table: self.schema.name.to_string(),
             target: plan.label.clone(),
@@ -275,8 +292,10 @@ impl Comparison<'_> {
             count: Arc::clone(&self.count),
             journal,
             late: HashMap::new(),
+            holders,
+            whose: HashMap::new(),
         };
         let Comparison { request, repaired, limited, .. } = *self;
-        Judged { request, repaired, limited, judge, report, waiting: Vec::new() }
+        Ok(Judged { request, repaired, limited, judge, report, waiting: Vec::new(), tally })
     }
 }

@@ -56,7 +56,7 @@ impl Rows {
         self
     }
 
-    fn image(&self, row: usize) -> Option<&RowImage> {
+    pub fn image(&self, row: usize) -> Option<&RowImage> {
         self.read.rows.get(row)
     }
 

@@ -17,6 +17,7 @@ use super::journal::{Journal, Note};
 use super::portion::{Owned, Portion};
 use super::run::broken;
 use super::span::Span;
+use super::tenants::{Owners, Whose};
 use crate::error::Result;
 use crate::packed;
 use crate::pipeline::{Port, Shared, lag};
@@ -92,6 +93,8 @@ pub(super) struct Walk {
     pub key: Vec<usize>,
     /// Only these rows.
     pub portion: Option<Arc<Portion>>,
+    /// Whose they are, if that is counted.
+    pub owners: Option<Arc<Owners>>,
     /// Where the stream is when reading begins.
     pub opened: Position,
     pub count: Arc<Count>,
@@ -160,7 +163,10 @@ impl Walk {
                 of = Some(expected.row);
             }
             let (digest, number) = match expected.standing.document {
-                Some(document) => (digest(document), 0),
+                Some(document) => {
+                    let whose = self.owners.as_ref().map(|owners| owners.row(rows.image(expected.row)));
+                    (digest(document), whose.map_or(0, Whose::number))
+                }
                 None => (0, REFUSED),
             };
             buckets.push(&Record { address: expected.hash, digest, number, bytes: key.row() })

@@ -31,8 +31,9 @@ fn asked(request: &VerifyRequest) -> String {
         Part::Since(_) => "since".to_owned(),
         Part::Sample(rows) => format!("sample {rows}"),
     };
-    let VerifyRequest { tables, sinks, keys, only, listed, repair, .. } = request;
-    format!("{:?}", (tables, sinks, part, keys, only, listed, repair.as_ref().map(|repair| repair.most)))
+    let VerifyRequest { tables, sinks, keys, only, per_tenant, listed, repair, .. } = request;
+    let most = repair.as_ref().map(|repair| repair.most);
+    format!("{:?}", (tables, sinks, part, keys, only, per_tenant, listed, most))
 }
 
 impl Progress {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::buckets::{Record, address_of, records};
 use crate::sink::Address;
 
-/// In [`Record::number`] of the source's side: the route refuses the row.
+/// In [`Record::number`] of the source's side: the route refuses the row. Even numbers tell whose it is.
 pub(super) const REFUSED: u64 = 1;
 /// In [`Record::number`] of the target's side: it counts only if a row stands behind it.
 pub(super) const FOREIGN: u64 = 1;
@@ -34,6 +34,16 @@ pub(super) struct Joined {
 
 /// `source`, `target` and `touched` are the same bucket of each.
 pub(super) fn join(source: &[u8], target: &[u8], touched: &[u8]) -> Joined {
+    join_each(source, target, touched, |_, _, _| {})
+}
+
+/// The same; `each` is told of every address that counts, with its rows and whether they match.
+pub(super) fn join_each(
+    source: &[u8],
+    target: &[u8],
+    touched: &[u8],
+    mut each: impl FnMut(u128, &[Record<'_>], bool),
+) -> Joined {
     let touched: HashMap<u128, &[u8]> = records(touched).map(|note| (note.address, note.bytes)).collect();
     let (source, target) = (sorted(source), sorted(target));
     let (mut rows, mut documents) = (&source[..], &target[..]);
@@ -46,7 +56,9 @@ pub(super) fn join(source: &[u8], target: &[u8], touched: &[u8]) -> Joined {
         }
         joined.compared += 1;
         let same = |row: &Record<'_>| there.iter().any(|document| document.digest == row.digest);
-        if !here.is_empty() && here.iter().any(same) {
+        let matches = !here.is_empty() && here.iter().any(same);
+        each(hash, here, matches);
+        if matches {
             continue;
         }
         let known = here.iter().map(|row| row.bytes).chain(touched.get(&hash).copied());

@@ -10,18 +10,19 @@ use bytes::Bytes;
 
 use super::buckets::{hash, hash_of};
 use super::document::differing;
-use super::expected::Rows;
+use super::expected::{Rows, packed};
 use super::gather::Count;
 use super::join::Suspect;
 use super::journal::Journal;
 use super::report::{Drift, DriftKind};
 use super::settled::Waiting;
+use super::tenants::{Holders, Whose};
 use crate::error::Result;
 use crate::json;
 use crate::packed;
 use crate::pipeline::{Port, Shared};
 use crate::position::Position;
-use crate::route::{Deliveries, Scope, TargetPlan, key_in_address};
+use crate::route::{Deliveries, Scope, TargetPlan, key_in_address, key_values_in_address};
 use crate::schema::TableSchema;
 use crate::sink::{Address, Held};
 use crate::value::OwnedValue;
@@ -48,6 +49,10 @@ pub(super) struct Judge {
     pub journal: Arc<Journal>,
     /// What was written to since the buckets were made, with the key that wrote it.
     pub late: HashMap<u128, Bytes>,
+    /// Who may stand behind documents, if that is counted.
+    pub holders: Option<Holders>,
+    /// And whose is what was last seen at an address.
+    pub whose: HashMap<u128, Whose>,
 }
 
 /// Both sides of some suspects as they are now.
@@ -58,6 +63,7 @@ struct Look {
     held: HashMap<u128, Held>,
     addresses: HashMap<u128, Address>,
     position: Position,
+    whose: HashMap<u128, Whose>,
 }
 
 struct Expected {
@@ -146,6 +152,7 @@ impl Judge {
         let waiting = Waiting { shared: &self.shared, sink: self.port.index, table: &self.schema.name };
         let position = waiting.settled().await?;
         let mut look = self.read(suspects, position).await?;
+        self.whose.extend(std::mem::take(&mut look.whose));
         look.position = waiting.overtaken().await?;
         Ok((look, journal.take().iter().map(|note| note.address).collect()))
     }
@@ -156,19 +163,22 @@ impl Judge {
     }
 
     async fn read(&self, suspects: &[Suspect], position: Position) -> Result<Look> {
-        let keys: BTreeSet<&Bytes> = suspects.iter().flat_map(|suspect| &suspect.keys).collect();
-        let values: Vec<Vec<OwnedValue>> = keys.into_iter().filter_map(|key| self.unpacked(key)).collect();
+        let known = suspects.iter().flat_map(|suspect| &suspect.keys);
+        let known = known.cloned().chain(suspects.iter().filter_map(|suspect| self.told(suspect)));
+        let keys: BTreeSet<Bytes> = known.collect();
+        let values: Vec<Vec<OwnedValue>> = keys.iter().filter_map(|key| self.unpacked(key)).collect();
         let mut look = Look {
             expected: HashMap::new(),
             of_key: HashMap::new(),
             held: HashMap::new(),
             addresses: HashMap::new(),
             position,
+            whose: HashMap::new(),
         };
         if !values.is_empty() {
             let reader = self.shared.source.reader();
             let read = reader.read_keys(&self.schema, &self.key, &values, &look.position).await?;
-            look.expect(&Rows::new(read, &self.key), &self.shared, self.plan.id)?;
+            look.expect(&Rows::new(read, &self.key), &self.shared, self.plan.id, self.holders.as_ref())?;
         }
         let held = suspects.iter().filter_map(|suspect| Some((suspect.hash, suspect.address.clone()?)));
         look.addresses.extend(held);
@@ -176,7 +186,19 @@ impl Judge {
         let scope = Scope::new(&self.plan, &self.schema.name)?;
         let found = self.port.sink.read_of(&scope, &addresses).await?;
         look.held.extend(found.into_iter().flatten().map(|held| (hash(&self.plan, &held.address), held)));
+        if let Some(holders) = &self.holders {
+            for (at, held) in look.held.iter().filter(|(at, _)| !look.expected.contains_key(at)) {
+                look.whose.insert(*at, holders.document(held.document.as_deref().unwrap_or_default()));
+            }
+        }
         Ok(look)
+    }
+
+    /// The key that an address tells, where no row is known to stand behind it: it may be one that was not looked for, such as
+    /// another tenant's.
+    fn told(&self, suspect: &Suspect) -> Option<Bytes> {
+        let address = suspect.address.as_ref().filter(|_| suspect.keys.is_empty())?;
+        Some(packed(&key_values_in_address(&self.plan, &self.schema, &self.key, address)?))
     }
 
     /// The values of a packed key.
@@ -247,7 +269,7 @@ impl Judge {
 }
 
 impl Look {
-    fn expect(&mut self, rows: &Rows, shared: &Shared, plan: u32) -> Result<()> {
+    fn expect(&mut self, rows: &Rows, shared: &Shared, plan: u32, holders: Option<&Holders>) -> Result<()> {
         rows.expected(&shared.routes, &mut Deliveries::default(), |expected| {
             if expected.standing.plan.id != plan {
                 return Ok(());
@@ -257,6 +279,9 @@ impl Look {
                 self.of_key.entry(key).or_default().push(at);
             }
             self.addresses.insert(at, expected.standing.address());
+            if let Some(Holders { owners, .. }) = holders {
+                self.whose.insert(at, owners.row(rows.image(expected.row)));
+            }
             let key = rows.key_json(expected.row);
             let document = expected.standing.document.map(Bytes::copy_from_slice);
             let expected = Expected { document, key };

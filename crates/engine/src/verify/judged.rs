@@ -8,6 +8,7 @@ use super::judge::{Finding, Judge};
 use super::keep;
 use super::repair::Repair;
 use super::report::{DriftKind, RepairRequest, TargetReport, VerifyRequest};
+use super::tally::Tally;
 use crate::error::Result;
 
 /// What is judged of one target, and what was found of it.
@@ -21,6 +22,8 @@ pub(super) struct Judged<'a> {
     pub report: TargetReport,
     /// Until there are enough to be looked at together.
     pub waiting: Vec<Suspect>,
+    /// The counts by tenant, if they are asked for.
+    pub tally: Option<Tally>,
 }
 
 impl Judged<'_> {
@@ -36,7 +39,15 @@ impl Judged<'_> {
 
     async fn some(&mut self, many: usize) -> Result<()> {
         let rest = self.waiting.split_off(self.waiting.len().min(many));
-        let findings = self.judge.judge(std::mem::replace(&mut self.waiting, rest)).await?;
+        let suspects = std::mem::replace(&mut self.waiting, rest);
+        if let Some(tally) = &mut self.tally {
+            tally.judging(&suspects);
+            self.judge.whose.clear();
+        }
+        let findings = self.judge.judge(suspects).await?;
+        if let Some(tally) = &mut self.tally {
+            tally.found(&findings, &self.judge.whose);
+        }
         findings.iter().for_each(|found| self.report.add(found.drift.clone(), self.request.listed));
         self.report.repaired += self.repair(findings).await?;
         Ok(())
@@ -48,6 +59,9 @@ impl Judged<'_> {
             self.some(self.judge.at_once()).await?;
         }
         self.report.rows.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
+        if let (Some(tally), Some(holders)) = (self.tally, &self.judge.holders) {
+            self.report.by_tenant = Some(tally.end(&holders.owners.names));
+        }
         Ok(self.report)
     }
 
@@ -66,7 +80,11 @@ impl Judged<'_> {
         if granted == 0 {
             return Ok(0);
         }
+        let tried: Vec<u128> = findings.iter().map(|finding| finding.hash).collect();
         let still = Repair { judge: &mut self.judge, actor }.repair(findings).await?;
+        if let Some(tally) = &mut self.tally {
+            tally.repaired(&tried, &still);
+        }
         Ok(granted.saturating_sub(still.len() as u64))
     }
 }

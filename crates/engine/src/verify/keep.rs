@@ -28,6 +28,7 @@ pub(super) async fn keep(
         why: request.why.clone(),
         mode: request.mode().to_owned(),
         tenant: request.tenant().map(str::to_owned),
+        per_tenant: request.per_tenant,
         repair: request.repair.is_some(),
         limited: report.limited,
         error: error.and_then(|error| serde_json::to_value(error).ok()),
@@ -54,6 +55,7 @@ fn compared(report: &TargetReport) -> ComparedTarget {
         extra: report.extra,
         unsettled: report.unsettled,
         repaired: report.repaired,
+        by_tenant: report.by_tenant.clone(),
     }
 }
 

@@ -24,6 +24,8 @@ mod run;
 mod settled;
 mod some;
 mod span;
+mod tally;
+mod tenants;
 
 pub(crate) use journal::Journals;
 pub use report::{

@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::report::{Only, VerifyRequest};
+use super::tenants;
 use crate::error::{Code, Error, Result};
 use crate::pipeline::Shared;
 use crate::route::{RowTest, TargetPlan, fields, key_parts, key_text, key_values, whole_numbers_in_address};
@@ -60,12 +61,7 @@ impl Portion {
         match &request.only {
             None => Ok(None),
             Some(Only::Tenant(name)) => {
-                let Some(column) = &shared.spec.tenant else {
-                    let what =
-                        format!("pipeline {} does not say which column names the tenant", shared.spec.name);
-                    return Err(Error::new(Code::Unknown, what).fix("write `tenant: COLUMN` in the pipeline"));
-                };
-                let column = schema.column(column);
+                let column = schema.column(tenants::column(shared)?);
                 Ok(column.map(|column| Portion::Tenant { column, name: name.clone() }))
             }
             Some(Only::Keys { from, to }) => {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::consistency::FULL;
+use crate::consistency::{ByTenant, FULL};
 use crate::error::Result;
 use crate::ledger::Ledger;
 use crate::sink::Address;
@@ -69,6 +69,8 @@ pub struct VerifyRequest {
     pub keys: Vec<String>,
     /// Only these rows and their documents; all of them if absent.
     pub only: Option<Only>,
+    /// What is counted is counted by tenant, too.
+    pub per_tenant: bool,
     /// Goes on with a comparison that asked the same and was interrupted: tables that it was done with are not read again.
     pub resume: bool,
     /// At most so many rows a second are read from the source, and of each target; `None` as fast as they come.
@@ -177,6 +179,9 @@ pub struct TargetReport {
     pub repaired: u64,
     /// The first of them.
     pub rows: Vec<Drift>,
+    /// The counts by tenant, if that was asked for and the table has a column that names it.
+    #[serde(default)]
+    pub by_tenant: Option<ByTenant>,
 }
 
 impl TargetReport {

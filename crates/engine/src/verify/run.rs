@@ -14,6 +14,7 @@ use super::keep;
 use super::portion::Portion;
 use super::report::{Part, TargetReport, Verified, VerifyProgress, VerifyReport, VerifyRequest};
 use super::some::Touched;
+use super::tenants::{self, Names, Owners};
 use crate::clock::now_millis;
 use crate::error::{Code, Error, Result};
 use crate::ledger::TableState;
@@ -44,6 +45,7 @@ pub(crate) async fn run(
         progress,
         folder: &folder.0,
         touched: None,
+        names: None,
         repaired: AtomicU64::new(0),
         limited: AtomicBool::new(false),
     };
@@ -111,6 +113,8 @@ struct Run<'a> {
     folder: &'a Path,
     /// What the source's log tells of, if only that is compared.
     touched: Option<Touched>,
+    /// The tenants met so far, if they are counted.
+    names: Option<Arc<Names>>,
     /// Documents that were tried to put right so far.
     repaired: AtomicU64,
     /// More was found than may be put right.
@@ -121,6 +125,10 @@ impl Run<'_> {
     /// All tables, one after the other; what was compared to the end is in `targets` even if a later one fails.
     async fn all(&mut self, done: &mut Progress, targets: &mut Vec<TargetReport>) -> Result<()> {
         let Run { shared, request, folder, .. } = *self;
+        if request.per_tenant {
+            tenants::column(shared)?;
+            self.names = Some(Arc::default());
+        }
         let tables = tables(shared, request).await?;
         if let Part::Since(since) = done.part {
             let touched = Touched::read(shared, since, &tables, request, folder);
@@ -128,6 +136,7 @@ impl Run<'_> {
         }
         for schema in tables {
             if let Some(found) = done.found(&schema.name) {
+                self.met(found);
                 targets.extend_from_slice(found);
                 continue;
             }
@@ -137,6 +146,16 @@ impl Run<'_> {
             targets.extend(found);
         }
         Ok(())
+    }
+
+    /// The tenants of a table that was compared before an interruption keep their numbers.
+    fn met(&self, found: &[TargetReport]) {
+        let Some(names) = &self.names else { return };
+        for tenant in
+            found.iter().filter_map(|found| found.by_tenant.as_ref()).flat_map(|by| by.tenants.keys())
+        {
+            names.whose(tenant);
+        }
     }
 
     /// One table, begun again if a server was away meanwhile or the table has changed its columns.
@@ -156,7 +175,7 @@ impl Run<'_> {
     }
 
     async fn once(&mut self, schema: &Arc<TableSchema>) -> Result<Vec<TargetReport>> {
-        let Run { shared, request, progress, folder, touched, repaired, limited } = self;
+        let Run { shared, request, progress, folder, touched, names, repaired, limited } = self;
         let targets = targets(shared, request, schema);
         if targets.is_empty() {
             return Ok(Vec::new());
@@ -167,6 +186,7 @@ impl Run<'_> {
         if portion.is_none() && request.only.is_some() {
             return Ok(Vec::new());
         }
+        let owners = names.as_ref().and_then(|names| Owners::of(shared, schema, names)).map(Arc::new);
         // Taken by the first try: should there be another one, all of the table is compared.
         let touched = touched.as_mut().map(|touched| {
             let of_plan = targets.iter().map(|(_, plan)| Some((plan.id, touched.of(&schema.name, plan.id)?)));
@@ -182,6 +202,7 @@ impl Run<'_> {
             key: &key,
             targets,
             portion,
+            owners,
             count,
             repaired,
             limited,

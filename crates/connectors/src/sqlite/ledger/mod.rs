@@ -13,6 +13,7 @@ mod lock;
 mod open;
 mod read;
 mod schema;
+mod tenant_counts;
 #[cfg(test)]
 mod tests;
 mod write;

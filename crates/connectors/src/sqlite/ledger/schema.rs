@@ -15,6 +15,7 @@ pub const MIGRATIONS: &[fn(&Connection) -> Result<()>] = &[
     super::audit::migrate,
     |c| c.execute_batch(super::comparisons::LAYOUT),
     super::letters::migrate,
+    |c| c.execute_batch(super::tenant_counts::LAYOUT),
 ];
 
 const MARKS: &str = "

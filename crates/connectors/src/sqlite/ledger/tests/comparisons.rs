@@ -24,6 +24,7 @@ fn target(table: &str, target: &str, missing: u64) -> ComparedTarget {
         extra: 3,
         unsettled: 4,
         repaired: 5,
+        by_tenant: None,
     }
 }
 

@@ -8,6 +8,7 @@ mod dead_letters;
 mod files;
 mod letters;
 mod records;
+mod tenant_counts;
 
 use std::path::Path;
 
