@@ -10,12 +10,13 @@ use bytes::Bytes;
 
 use super::buckets::{hash, hash_of};
 use super::document::differing;
-use super::expected::Rows;
+use super::expected::{Rows, packed as packed_values};
 use super::gather::Count;
 use super::join::Suspect;
 use super::journal::Journal;
 use super::report::{Drift, DriftKind};
 use super::settled::Waiting;
+use super::strays::key_told;
 use crate::error::Result;
 use crate::json;
 use crate::packed;
@@ -44,6 +45,8 @@ pub(super) struct Judge {
     pub plan: Arc<TargetPlan>,
     pub port: Arc<Port>,
     pub count: Arc<Count>,
+    /// Only rows of a part were read: others may stand behind what the part's rows do not.
+    pub part: bool,
     /// Open since before the first row was read.
     pub journal: Arc<Journal>,
     /// What was written to since the buckets were made, with the key that wrote it.
@@ -57,6 +60,8 @@ struct Look {
     of_key: HashMap<Bytes, Vec<u128>>,
     held: HashMap<u128, Held>,
     addresses: HashMap<u128, Address>,
+    /// Nobody knows whether a row stands behind these.
+    untold: HashSet<u128>,
     position: Position,
 }
 
@@ -144,11 +149,27 @@ impl Judge {
                 suspect.keys.push(key.clone());
             }
         }
+        let untold = if self.part { self.tell(suspects) } else { HashSet::new() };
         let waiting = Waiting { shared: &self.shared, sink: self.port.index, table: &self.schema.name };
         let position = waiting.settled().await?;
         let mut look = self.read(suspects, position).await?;
         look.position = waiting.overtaken().await?;
+        look.untold = untold;
         Ok((look, journal.take().iter().map(|note| note.address).collect()))
+    }
+
+    /// Which rows may stand behind what a part has too much of; answers the addresses that do not tell.
+    fn tell(&self, suspects: &mut [Suspect]) -> HashSet<u128> {
+        let mut untold = HashSet::new();
+        for suspect in suspects {
+            let Some(address) = &suspect.address else { continue };
+            match key_told(&self.plan, &self.schema, &self.key, address).map(|key| packed_values(&key)) {
+                Some(key) if !suspect.keys.contains(&key) => suspect.keys.push(key),
+                None if suspect.keys.is_empty() => _ = untold.insert(suspect.hash),
+                Some(_) | None => {}
+            }
+        }
+        untold
     }
 
     fn learn(&mut self) {
@@ -164,6 +185,7 @@ impl Judge {
             of_key: HashMap::new(),
             held: HashMap::new(),
             addresses: HashMap::new(),
+            untold: HashSet::new(),
             position,
         };
         if !values.is_empty() {
@@ -192,6 +214,7 @@ impl Judge {
         let version = held.map_or(Version::ZERO, |held| held.version);
         let (kind, fields) = match (expected, held) {
             (Some(Expected { document: None, .. }), _) | (None, None) => return None,
+            (None, Some(_)) if look.untold.contains(&at) => return None,
             // What has a lifetime may be over.
             (Some(_), None) if self.plan.spec.ttl.is_some() => return None,
             (Some(_), None) => (DriftKind::Missing, Vec::new()),
