@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::error::{Code, Error, Result};
 use crate::row::{RowFormat, RowImage, RowVisitor};
@@ -32,10 +32,10 @@ mod tag {
     pub const VECTOR: u8 = 18;
 }
 
-/// Builds rows, column by column in schema order. Rows of one writer share its buffers.
+/// Builds rows, column by column in schema order.
 #[derive(Debug, Default)]
 pub struct Writer {
-    buffer: BytesMut,
+    buffer: Vec<u8>,
 }
 
 impl Writer {
@@ -48,16 +48,16 @@ impl Writer {
     pub fn push(&mut self, value: Value<'_>) {
         let out = &mut self.buffer;
         match value {
-            Value::Null => out.put_u8(tag::NULL),
+            Value::Null => out.push(tag::NULL),
             Value::Int(v) => put_number(out, tag::INT, (v << 1 ^ v >> 63) as u64),
             Value::UInt(v) => put_number(out, tag::UINT, v),
             Value::Float(v) => {
-                out.put_u8(tag::FLOAT);
-                out.put_f32_le(v);
+                out.push(tag::FLOAT);
+                out.extend_from_slice(&v.to_le_bytes());
             }
             Value::Double(v) => {
-                out.put_u8(tag::DOUBLE);
-                out.put_f64_le(v);
+                out.push(tag::DOUBLE);
+                out.extend_from_slice(&v.to_le_bytes());
             }
             Value::Decimal(v) => put_bytes(out, tag::DECIMAL, v.as_bytes()),
             Value::Text(v) => put_bytes(out, tag::TEXT, v.as_bytes()),
@@ -65,21 +65,21 @@ impl Writer {
                 put_number(out, tag::SET, labels.iter().count() as u64);
                 for label in labels.iter() {
                     put_varint(out, label.len() as u64);
-                    out.put_slice(label.as_bytes());
+                    out.extend_from_slice(label.as_bytes());
                 }
             }
             Value::Bytes(v) => put_bytes(out, tag::BYTES, v),
             Value::Date(date) => {
-                out.put_u8(tag::DATE);
+                out.push(tag::DATE);
                 put_date(out, date);
             }
             Value::DateTime { date, time, utc } => {
-                out.put_u8(if utc { tag::DATETIME_UTC } else { tag::DATETIME });
+                out.push(if utc { tag::DATETIME_UTC } else { tag::DATETIME });
                 put_date(out, date);
                 put_clock(out, time);
             }
             Value::Time { negative, time } => {
-                out.put_u8(if negative { tag::TIME_NEGATIVE } else { tag::TIME });
+                out.push(if negative { tag::TIME_NEGATIVE } else { tag::TIME });
                 put_clock(out, time);
             }
             Value::ZeroDate(v) => put_bytes(out, tag::ZERO_DATE, v.as_bytes()),
@@ -87,7 +87,7 @@ impl Writer {
             Value::Geometry { srid, wkb } => {
                 put_number(out, tag::GEOMETRY, u64::from(srid));
                 put_varint(out, wkb.len() as u64);
-                out.put_slice(wkb);
+                out.extend_from_slice(wkb);
             }
             Value::Vector(v) => put_bytes(out, tag::VECTOR, v),
         }
@@ -95,42 +95,54 @@ impl Writer {
 
     /// The row does not hold the next column (partial image).
     pub fn absent(&mut self) {
-        self.buffer.put_u8(tag::ABSENT);
+        self.buffer.push(tag::ABSENT);
     }
 
     /// The row so far; the writer begins the next one.
     pub fn finish(&mut self) -> Bytes {
-        self.buffer.split().freeze()
+        let row = Bytes::copy_from_slice(self.row());
+        self.clear();
+        row
+    }
+
+    /// The row so far, where it lies.
+    pub fn row(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Forgets the row so far.
+    pub fn clear(&mut self) {
+        self.buffer.clear();
     }
 }
 
-fn put_varint(out: &mut BytesMut, mut number: u64) {
+fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
-        out.put_u8(number as u8 | 0x80);
+        out.push(number as u8 | 0x80);
         number >>= 7;
     }
-    out.put_u8(number as u8);
+    out.push(number as u8);
 }
 
-fn put_number(out: &mut BytesMut, tag: u8, number: u64) {
-    out.put_u8(tag);
+fn put_number(out: &mut Vec<u8>, tag: u8, number: u64) {
+    out.push(tag);
     put_varint(out, number);
 }
 
-fn put_bytes(out: &mut BytesMut, tag: u8, bytes: &[u8]) {
+fn put_bytes(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     put_number(out, tag, bytes.len() as u64);
-    out.put_slice(bytes);
+    out.extend_from_slice(bytes);
 }
 
-fn put_date(out: &mut BytesMut, date: Date) {
-    out.put_u16_le(date.year);
-    out.put_slice(&[date.month, date.day]);
+fn put_date(out: &mut Vec<u8>, date: Date) {
+    out.extend_from_slice(&date.year.to_le_bytes());
+    out.extend_from_slice(&[date.month, date.day]);
 }
 
-fn put_clock(out: &mut BytesMut, time: Clock) {
-    out.put_u16_le(time.hour);
-    out.put_slice(&[time.minute, time.second, time.digits]);
-    out.put_u32_le(time.micros);
+fn put_clock(out: &mut Vec<u8>, time: Clock) {
+    out.extend_from_slice(&time.hour.to_le_bytes());
+    out.extend_from_slice(&[time.minute, time.second, time.digits]);
+    out.extend_from_slice(&time.micros.to_le_bytes());
 }
 
 /// The format that reads what [`Writer`] wrote.

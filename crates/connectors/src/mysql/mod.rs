@@ -3,9 +3,9 @@
 
 pub mod binlog;
 mod check;
-mod client;
+pub mod client;
 pub mod codec;
-mod config;
+pub mod config;
 mod context;
 mod ddl;
 mod named;

@@ -11,6 +11,7 @@ mod events;
 mod fixtures;
 mod hidden;
 mod json;
+mod large;
 mod rows;
 mod servers;
 mod types;

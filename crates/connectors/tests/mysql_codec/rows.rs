@@ -7,11 +7,11 @@ use bytes::Bytes;
 use syncline_connectors::mysql::binlog::{
     BinlogFormat, Decoder, Event, EventBody, Image, Layout, Place, RowOperation, RowsEvent, TableMap,
 };
-use syncline_connectors::mysql::codec::{ColumnDetail, RowReader, select_list};
+use syncline_connectors::mysql::codec::{ColumnDetail, ResultFormat, select_list};
 use syncline_engine::error::Result;
 use syncline_engine::json::write_value;
 use syncline_engine::packed;
-use syncline_engine::row::{RowFormat, RowVisitor};
+use syncline_engine::row::{RowFormat, RowImage, RowVisitor};
 use syncline_engine::value::{OwnedValue, Value};
 
 use super::dump;
@@ -42,18 +42,15 @@ pub fn read(format: &dyn RowFormat, image: &[u8], columns: usize) -> Result<Row>
 pub async fn selected(session: &mut Session, table: &str, details: &[ColumnDetail]) -> Vec<Row> {
     let list: Vec<String> = details.iter().map(select_list).collect();
     let sql = format!("SELECT {} FROM `{table}` ORDER BY 1", list.join(", "));
-    let mut reader = RowReader::new(details);
     let mut rows = Vec::new();
-    for row in session.select(&sql).await {
-        let mut writer = packed::Writer::new();
-        reader
-            .read(&row, |value| {
-                writer.push(value);
-                Ok(())
-            })
-            .unwrap_or_else(|e| panic!("{:?} {table}: {e}", session.server));
-        rows.push(read(&*packed::format(), &writer.finish(), details.len()).unwrap());
-    }
+    let mut reading = session.reading().await;
+    let result = reading.stream(&sql, |columns, bytes| {
+        let image = RowImage { bytes, format: Arc::new(ResultFormat::new(columns, details)?) };
+        let packed = packed::repack(&image, details.len())?;
+        rows.push(read(&*packed::format(), &packed, details.len())?);
+        Ok(())
+    });
+    result.await.unwrap_or_else(|e| panic!("{:?} {sql}: {e}", session.server));
     rows
 }
 

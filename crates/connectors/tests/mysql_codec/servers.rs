@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use mysql_async::prelude::*;
 use mysql_async::{Conn, Opts, OptsBuilder, Row};
+use syncline_connectors::connection::{ConnectionOptions, ConnectionSpec};
+use syncline_connectors::mysql::client;
+use syncline_connectors::mysql::config::MysqlConfig;
 
 /// A server under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,9 +94,17 @@ impl Session {
         self.conn.query_drop(sql).await.unwrap_or_else(|e| panic!("{:?}: {shown}: {e}", self.server));
     }
 
-    /// Rows over the binary protocol.
-    pub async fn select(&mut self, sql: &str) -> Vec<Row> {
-        self.conn.exec(sql, ()).await.unwrap_or_else(|e| panic!("{:?}: {sql}: {e}", self.server))
+    /// A session as the connector has it, in this database.
+    pub async fn reading(&self) -> client::Session {
+        let spec = ConnectionSpec {
+            name: "test".into(),
+            url: self.server.url(),
+            options: ConnectionOptions::default(),
+        };
+        let config = MysqlConfig::parse(&spec).unwrap();
+        let mut session = client::Session::connect(&config, &config.endpoints[0]).await.unwrap();
+        session.execute(&format!("USE {}", self.database)).await.unwrap();
+        session
     }
 
     /// Where the binlog ends now.

@@ -62,13 +62,13 @@ impl CompiledRoute {
 
     fn read(&self, change: &Change, before: &mut Loaded, after: &mut Loaded) -> Result<()> {
         if let Some(row) = &change.before {
-            self.load(change, row, self.needs_before, before)?;
+            self.load(row, change.origin.committed_at, self.needs_before, before)?;
             if before.partial {
                 self.require_addresses(before)?;
             }
         }
         if let Some(row) = &change.after {
-            self.load(change, row, self.needs_after, after)?;
+            self.load(row, change.origin.committed_at, self.needs_after, after)?;
         }
         Ok(())
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::change::Change;
 use crate::error::{Code, Error, Result};
 use crate::route::CompiledRoute;
 use crate::route::address::{Facts, cell_moment};
@@ -22,11 +21,11 @@ impl Loaded {
 }
 
 impl CompiledRoute {
-    /// Fills `loaded` from the image. An error that harms more than this row is handed on; others stay in it.
+    /// Fills `loaded` from the image, whose change was committed then. An error that harms more than this row is handed on; others stay in it.
     pub(crate) fn load(
         &self,
-        change: &Change,
         row: &RowImage,
+        committed_at: i64,
         with_document: bool,
         loaded: &mut Loaded,
     ) -> Result<()> {
@@ -57,7 +56,7 @@ impl CompiledRoute {
         if self.uses_moment {
             loaded.moment = Some(match self.partition {
                 Some(slot) => cell_moment(&loaded.cells, slot),
-                None => Ok(civil::moment(change.origin.committed_at)),
+                None => Ok(civil::moment(committed_at)),
             });
         }
         if with_document && !loaded.unreadable {
@@ -96,33 +95,55 @@ impl CompiledRoute {
 
     /// Where the target keeps this image.
     pub(crate) fn address(&self, target: &Target, loaded: &Loaded, texts: &mut Texts) -> Result<Address> {
+        let name = self.name(target, loaded, texts)?;
+        let id = match &target.id {
+            Rendered::Constant(text) => Arc::clone(text),
+            Rendered::Key => loaded.key.as_str().into(),
+            Rendered::Template(_) => {
+                texts.share(None, |text| self.write_id(target, loaded, !name.is_empty(), text))?
+            }
+        };
+        Ok(Address { target: name, id })
+    }
+
+    /// The address's first half.
+    pub(crate) fn name(&self, target: &Target, loaded: &Loaded, texts: &mut Texts) -> Result<Arc<str>> {
         if loaded.key.is_empty() {
             return Err(Error::new(Code::RouteKeyNull, "a key column is null"));
         }
         let none = Ok(civil::moment(0));
         let facts = loaded.facts(&none);
-        let name = match &target.name {
-            Rendered::Constant(text) => Arc::clone(text),
+        match &target.name {
+            Rendered::Constant(text) => Ok(Arc::clone(text)),
             Rendered::Key => texts.share(Some(target.plan.id), |text| {
                 text.push_str(facts.key);
                 Ok(())
-            })?,
+            }),
             Rendered::Template(template) => {
-                texts.share(Some(target.plan.id), |text| template.write(&facts, text))?
+                texts.share(Some(target.plan.id), |text| template.write(&facts, text))
             }
-        };
-        let id = match &target.id {
-            Rendered::Constant(text) => Arc::clone(text),
-            Rendered::Key => facts.key.into(),
-            Rendered::Template(template) => texts.share(None, |text| {
-                template.write(&facts, text)?;
-                if !name.is_empty() {
-                    shorten(text, 0); // Cache keys, which have no name beside them, may be as long as they like.
+        }
+    }
+
+    /// Appends its second half.
+    pub(crate) fn write_id(
+        &self,
+        target: &Target,
+        loaded: &Loaded,
+        named: bool,
+        out: &mut String,
+    ) -> Result<()> {
+        match &target.id {
+            Rendered::Constant(text) => out.push_str(text),
+            Rendered::Key => out.push_str(&loaded.key),
+            Rendered::Template(template) => {
+                template.write(&loaded.facts(&Ok(civil::moment(0))), out)?;
+                if named {
+                    shorten(out, 0); // Cache keys, which have no name beside them, may be as long as they like.
                 }
-                Ok(())
-            })?,
-        };
-        Ok(Address { target: name, id })
+            }
+        }
+        Ok(())
     }
 
     /// What stands in for an address that cannot be made.

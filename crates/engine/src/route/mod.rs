@@ -29,6 +29,7 @@ mod routed;
 mod router;
 mod scope;
 pub mod spec;
+mod standing;
 pub mod template;
 mod transform;
 mod unrender;
@@ -60,6 +61,7 @@ pub use routed::{Deliveries, Routed};
 pub use router::{LetterTexts, NO_ROUTE, RouteTable};
 pub use scope::Scope;
 pub use spec::*;
+pub use standing::Standing;
 pub use unrender::key_in_address;
 
 /// A route's target as sinks see it.

@@ -31,6 +31,8 @@ pub struct Deliveries {
     pub refused: Vec<(usize, Delivery, Error)>,
     pub(crate) buffer: BytesMut,
     pub(crate) scratch: Option<Box<Scratch>>,
+    /// An id in the making.
+    pub(crate) id: String,
     /// The route of the schema seen last: neighbours usually share it.
     pub(crate) last: Option<(u64, Option<Arc<CompiledRoute>>)>,
 }

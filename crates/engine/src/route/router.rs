@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::change::CaptureBatch;
 use crate::error::{Code, Error, Result};
 use crate::route::compile::key_columns;
-use crate::route::{CapturedLines, CompiledRoute, Deliveries, Pattern, PipelineSpec, Routed};
+use crate::route::{CapturedLines, CompiledRoute, Deliveries, Pattern, PipelineSpec, Routed, Standing};
 use crate::route::{RouteSpec, TargetPlan, TargetSpec};
 use crate::row::RowImage;
 use crate::schema::TableSchema;
@@ -82,14 +82,34 @@ impl RouteTable {
     /// `out.refused`.
     pub fn deliver(&self, batch: &Arc<CaptureBatch>, index: u32, out: &mut Deliveries) -> Result<Routed> {
         let Some(change) = batch.changes.get(index as usize) else { return Ok(Routed::Taken) };
+        let routed = self.routed(&change.schema, out, |route, out| route.deliver(batch, index, out))?;
+        Ok(routed.map_or(Routed::NoRoute, |()| Routed::Taken))
+    }
+
+    /// Calls `into` for what each target should hold of a row that stands in the source: [`CompiledRoute::standing`].
+    pub fn standing(
+        &self,
+        schema: &Arc<TableSchema>,
+        row: &RowImage,
+        committed_at: i64,
+        out: &mut Deliveries,
+        into: impl FnMut(Standing<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.routed(schema, out, |route, out| route.standing(row, committed_at, out, into)).map(drop)
+    }
+
+    /// Calls `with` with the route of a schema, if it has one; neighbours usually share it.
+    fn routed(
+        &self,
+        schema: &Arc<TableSchema>,
+        out: &mut Deliveries,
+        with: impl FnOnce(&CompiledRoute, &mut Deliveries) -> Result<()>,
+    ) -> Result<Option<()>> {
         let last = match out.last.take() {
-            Some(last) if last.0 == change.schema.id => last,
-            _ => (change.schema.id, self.plan(&change.schema)?),
+            Some(last) if last.0 == schema.id => last,
+            _ => (schema.id, self.plan(schema)?),
         };
-        let routed = match &last.1 {
-            Some(route) => route.deliver(batch, index, out).map(|()| Routed::Taken),
-            None => Ok(Routed::NoRoute),
-        };
+        let routed = last.1.as_ref().map(|route| with(route, out)).transpose();
         out.last = Some(last);
         routed
     }

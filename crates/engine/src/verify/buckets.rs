@@ -1,11 +1,12 @@
-//! Records sorted into buckets by the hash of their address, in memory up to a bound and in files beyond it: what two sides
+//! Records sorted into buckets by the hash of their address, in memory up to a bound and in a file beyond it: what two sides
 //! hold of the same documents meets in the same bucket, whatever order each side was read in.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use crate::error::{Code, Error, Result};
 use crate::route::TargetPlan;
@@ -15,22 +16,24 @@ use crate::sink::Address;
 pub(super) const BUCKETS: usize = 256;
 /// What a bucket gathers in memory before it is written behind its file.
 const BUFFER: usize = 32 * 1024;
-const HEAD: usize = 16 + 8 + 8 + 4;
+/// Address and digest, which every record begins with.
+const HEAD: usize = 16 + 8;
+const MOST_VARINT: usize = 10;
 
 /// 128 bits of an address: two addresses of a target never share them in practice.
 ///
 /// In an archive a row has its lines wherever it was when they were written, so only its key tells it from others.
 pub(super) fn hash(plan: &TargetPlan, address: &Address) -> u128 {
-    let target = if plan.spec.kind.keeps_lines() { "" } else { &*address.target };
-    hash_of(target, address)
+    hash_at(plan, &address.target, &address.id)
 }
 
-pub(super) fn hash_of(target: &str, address: &Address) -> u128 {
-    let mut hash = Xxh3::new();
-    hash.update(&(target.len() as u64).to_le_bytes());
-    hash.update(target.as_bytes());
-    hash.update(address.id.as_bytes());
-    hash.digest128()
+/// The same of its two halves.
+pub(super) fn hash_at(plan: &TargetPlan, target: &str, id: &str) -> u128 {
+    hash_of(if plan.spec.kind.keeps_lines() { "" } else { target }, id)
+}
+
+pub(super) fn hash_of(target: &str, id: &str) -> u128 {
+    xxh3_128_with_seed(id.as_bytes(), xxh3_64(target.as_bytes()))
 }
 
 /// What one side says of one address.
@@ -48,102 +51,134 @@ pub(super) struct Record<'a> {
 
 impl Record<'_> {
     /// Behind others of its bucket.
-    pub fn write(&self, bucket: &mut Vec<u8>) -> Result<()> {
-        let length = u32::try_from(self.bytes.len())
-            .map_err(|_| Error::new(Code::Internal, "an address of more than 4 GiB"))?;
-        bucket.extend_from_slice(&self.address.to_le_bytes());
-        bucket.extend_from_slice(&self.digest.to_le_bytes());
-        bucket.extend_from_slice(&self.number.to_le_bytes());
-        bucket.extend_from_slice(&length.to_le_bytes());
+    pub fn write(&self, bucket: &mut Vec<u8>) {
+        let mut head = [0; HEAD];
+        head[..16].copy_from_slice(&self.address.to_le_bytes());
+        head[16..24].copy_from_slice(&self.digest.to_le_bytes());
+        bucket.reserve(HEAD + 2 * MOST_VARINT + self.bytes.len());
+        bucket.extend_from_slice(&head);
+        write_varint(bucket, self.number);
+        write_varint(bucket, self.bytes.len() as u64);
         bucket.extend_from_slice(self.bytes);
-        Ok(())
     }
 }
 
-/// All buckets of one side. Their files go with it.
+/// Seven bits a byte, the lowest first; the last byte has no eighth.
+fn write_varint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, behind) = rest.split_first()?;
+        *rest = behind;
+        number |= u64::from(byte & 0x7f) << shift;
+        if *byte < 0x80 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+/// All buckets of one side. Their file goes with it.
 pub(super) struct Buckets {
-    folder: PathBuf,
-    name: String,
+    path: PathBuf,
     buckets: Vec<Bucket>,
+    /// What memory does not hold: pieces of all buckets, one behind the other.
+    file: Option<File>,
+    end: u64,
 }
 
 #[derive(Default)]
 struct Bucket {
     buffer: Vec<u8>,
-    file: Option<File>,
+    /// Where its pieces are in the file, and how long.
+    pieces: Vec<(u64, usize)>,
 }
 
 impl Buckets {
-    /// `name` tells the files of this side from those of others in the folder, which must exist.
+    /// `name` tells the file of this side from those of others in the folder, which must exist.
     pub fn new(folder: &Path, name: &str) -> Buckets {
         let mut buckets = Vec::new();
         buckets.resize_with(BUCKETS, Bucket::default);
-        Buckets { folder: folder.to_owned(), name: name.to_owned(), buckets }
+        Buckets { path: folder.join(name), buckets, file: None, end: 0 }
     }
 
     /// Adds a record to its bucket.
     pub fn push(&mut self, record: &Record<'_>) -> Result<()> {
         let index = (record.address >> 120) as usize % BUCKETS;
-        let bucket = &mut self.buckets[index];
-        record.write(&mut bucket.buffer)?;
-        if bucket.buffer.len() >= BUFFER {
-            let path = self.folder.join(format!("{}-{index}", self.name));
-            bucket.spill(&path).map_err(|error| self.failed(error))?;
+        let buffer = &mut self.buckets[index].buffer;
+        record.write(buffer);
+        if buffer.len() >= BUFFER {
+            self.spill(index).map_err(|error| self.failed(error))?;
         }
         Ok(())
     }
 
     /// Takes a bucket out, its records in the order in which they were added.
     pub fn take(&mut self, index: usize) -> Result<Vec<u8>> {
-        let mut bucket = std::mem::take(&mut self.buckets[index]);
-        bucket.read().map_err(|error| self.failed(error))
+        let bucket = std::mem::take(&mut self.buckets[index]);
+        self.read(bucket).map_err(|error| self.failed(error))
     }
 
-    fn failed(&self, error: io::Error) -> Error {
-        Error::new(Code::VerifyFolder, format!("{} cannot hold what is compared", self.folder.display()))
-            .cause(error)
-    }
-}
-
-impl Bucket {
-    fn spill(&mut self, path: &Path) -> io::Result<()> {
-        let file = match &mut self.file {
+    fn spill(&mut self, index: usize) -> io::Result<()> {
+        let file = match &self.file {
             Some(file) => file,
             None => {
-                let file =
-                    OpenOptions::new().read(true).append(true).create(true).truncate(false).open(path)?;
+                let file = File::options().read(true).write(true).create_new(true).open(&self.path)?;
                 // It lives as long as it is open, and no longer than this process.
-                std::fs::remove_file(path)?;
+                std::fs::remove_file(&self.path)?;
                 self.file.insert(file)
             }
         };
-        file.write_all(&self.buffer)?;
-        self.buffer.clear();
+        let Bucket { buffer, pieces } = &mut self.buckets[index];
+        file.write_all_at(buffer, self.end)?;
+        pieces.push((self.end, buffer.len()));
+        self.end += buffer.len() as u64;
+        buffer.clear();
         Ok(())
     }
 
-    fn read(&mut self) -> io::Result<Vec<u8>> {
-        let mut all = Vec::new();
-        if let Some(file) = &mut self.file {
-            file.seek(SeekFrom::Start(0))?;
-            file.read_to_end(&mut all)?;
+    fn read(&self, bucket: Bucket) -> io::Result<Vec<u8>> {
+        let Some(file) = self.file.as_ref().filter(|_| !bucket.pieces.is_empty()) else {
+            return Ok(bucket.buffer);
+        };
+        let written: usize = bucket.pieces.iter().map(|(_, length)| length).sum();
+        let mut all = Vec::with_capacity(written + bucket.buffer.len());
+        all.resize(written, 0);
+        let mut rest = &mut all[..];
+        for (start, length) in bucket.pieces {
+            let (piece, behind) = rest.split_at_mut(length);
+            file.read_exact_at(piece, start)?;
+            rest = behind;
         }
-        all.append(&mut self.buffer);
+        all.extend_from_slice(&bucket.buffer);
         Ok(all)
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        Error::new(Code::VerifyFolder, format!("{} cannot hold what is compared", self.path.display()))
+            .cause(error)
     }
 }
 
 /// The records of a bucket.
 pub(super) fn records(mut bucket: &[u8]) -> impl Iterator<Item = Record<'_>> {
     std::iter::from_fn(move || {
-        let (head, rest) = bucket.split_at_checked(HEAD)?;
-        let length = u32::from_le_bytes(head[32..].try_into().ok()?) as usize;
+        let (head, mut rest) = bucket.split_first_chunk::<HEAD>()?;
+        let number = varint(&mut rest)?;
+        let length = usize::try_from(varint(&mut rest)?).ok()?;
         let (bytes, rest) = rest.split_at_checked(length)?;
         bucket = rest;
         Some(Record {
-            address: u128::from_le_bytes(head[..16].try_into().ok()?),
-            digest: u64::from_le_bytes(head[16..24].try_into().ok()?),
-            number: u64::from_le_bytes(head[24..32].try_into().ok()?),
+            address: u128::from_le_bytes(*head.first_chunk()?),
+            digest: u64::from_le_bytes(*head.last_chunk()?),
+            number,
             bytes,
         })
     })
@@ -152,16 +187,15 @@ pub(super) fn records(mut bucket: &[u8]) -> impl Iterator<Item = Record<'_>> {
 /// An address as the bytes of a record.
 pub(super) fn address_bytes(address: &Address, out: &mut Vec<u8>) {
     out.clear();
-    out.extend_from_slice(&(address.target.len() as u64).to_le_bytes());
+    write_varint(out, address.target.len() as u64);
     out.extend_from_slice(address.target.as_bytes());
     out.extend_from_slice(address.id.as_bytes());
 }
 
 /// Back again.
-pub(super) fn address_of(bytes: &[u8]) -> Option<Address> {
-    let (length, rest) = bytes.split_at_checked(8)?;
-    let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
-    let (target, id) = rest.split_at_checked(length)?;
+pub(super) fn address_of(mut bytes: &[u8]) -> Option<Address> {
+    let length = usize::try_from(varint(&mut bytes)?).ok()?;
+    let (target, id) = bytes.split_at_checked(length)?;
     Some(Address {
         target: std::str::from_utf8(target).ok()?.into(),
         id: std::str::from_utf8(id).ok()?.into(),
@@ -182,9 +216,14 @@ mod tests {
         let mut buckets = Buckets::new(folder.path(), "side");
         let bytes = [7u8; 100];
         for n in 0..200_000u64 {
-            let address = hash_of("", &address(&(n % 50_000).to_string()));
+            let address = hash_of("", &(n % 50_000).to_string());
             buckets
-                .push(&Record { address, digest: n, number: n + 1, bytes: &bytes[..(n % 100) as usize] })
+                .push(&Record {
+                    address,
+                    digest: n,
+                    number: u64::MAX - n,
+                    bytes: &bytes[..(n % 100) as usize],
+                })
                 .unwrap();
         }
         let mut seen = 0;
@@ -196,7 +235,7 @@ mod tests {
                 seen += 1;
                 assert_eq!(
                     (record.number, record.bytes.len() as u64),
-                    (record.digest + 1, record.digest % 100)
+                    (u64::MAX - record.digest, record.digest % 100)
                 );
                 assert!(
                     last.insert(record.address, record.digest).is_none_or(|before| before < record.digest)
@@ -211,7 +250,8 @@ mod tests {
     #[test]
     fn an_address_comes_back() {
         let mut bytes = Vec::new();
-        for address in [address(""), address("ü:\0x"), Address { target: "".into(), id: "a".into() }] {
+        let long = Address { target: "t".repeat(300).into(), id: "a".into() };
+        for address in [address(""), address("ü:\0x"), Address { target: "".into(), id: "a".into() }, long] {
             address_bytes(&address, &mut bytes);
             assert_eq!(address_of(&bytes), Some(address));
         }

@@ -1,6 +1,6 @@
 //! One table held against all of its targets at once: all of it, a sample, or what was touched.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 
 use super::buckets::{BUCKETS, Buckets};
 use super::documents::Documents;
@@ -30,6 +30,8 @@ use crate::position::Position;
 use crate::route::TargetPlan;
 use crate::schema::TableSchema;
 
+/// Buckets that are joined at once.
+const JOINS: usize = 4;
 /// How often progress is told.
 const TELL: Duration = Duration::from_millis(200);
 
@@ -239,10 +241,17 @@ impl Comparison<'_> {
         plan: &Arc<TargetPlan>,
     ) -> Result<TargetReport> {
         let mut judged = self.judged(port, plan, gathered.journal);
-        for bucket in 0..BUCKETS {
-            let (source, documents) = (gathered.source.take(bucket)?, gathered.documents.take(bucket)?);
-            let touched = gathered.touched.take(bucket)?;
-            let joined = join(&source, &documents, &touched);
+        let (mut joins, mut next) = (VecDeque::new(), 0..BUCKETS);
+        loop {
+            while joins.len() < JOINS
+                && let Some(bucket) = next.next()
+            {
+                let (source, documents) = (gathered.source.take(bucket)?, gathered.documents.take(bucket)?);
+                let touched = gathered.touched.take(bucket)?;
+                joins.push_back(spawn_blocking(move || join(&source, &documents, &touched)));
+            }
+            let Some(joined) = joins.pop_front() else { break };
+            let joined = joined.await.map_err(broken)?;
             judged.report.compared += joined.compared;
             judged.look(joined.suspects).await?;
         }

@@ -61,12 +61,12 @@ impl Documents {
     /// Takes a bucket out: documents as they are now.
     pub fn take(&mut self, index: usize) -> Result<Vec<u8>> {
         let bucket = self.buckets.take(index)?;
-        if self.lines { newest(&bucket, self.emptied) } else { Ok(bucket) }
+        Ok(if self.lines { newest(&bucket, self.emptied) } else { bucket })
     }
 }
 
 /// Of each address the line with the highest version, the later one on a tie, if a document stands in it.
-fn newest(bucket: &[u8], emptied: Option<Version>) -> Result<Vec<u8>> {
+fn newest(bucket: &[u8], emptied: Option<Version>) -> Vec<u8> {
     let mut lines: HashMap<u128, Record<'_>> = HashMap::new();
     for line in records(bucket) {
         let known = lines.entry(line.address).or_insert(line);
@@ -82,9 +82,9 @@ fn newest(bucket: &[u8], emptied: Option<Version>) -> Result<Vec<u8>> {
             continue;
         }
         let number = if flags & ANOTHERS == 0 { 0 } else { FOREIGN };
-        Record { number, bytes: address, ..line }.write(&mut documents)?;
+        Record { number, bytes: address, ..line }.write(&mut documents);
     }
-    Ok(documents)
+    documents
 }
 
 #[cfg(test)]
@@ -93,13 +93,13 @@ mod tests {
 
     fn line(address: u128, version: u64, digest: u64, flags: u8) -> Vec<u8> {
         let mut bytes = Vec::new();
-        Record { address, digest, number: version, bytes: &[flags, 7] }.write(&mut bytes).unwrap();
+        Record { address, digest, number: version, bytes: &[flags, 7] }.write(&mut bytes);
         bytes
     }
 
     fn told(lines: &[Vec<u8>], emptied: Option<u64>) -> Vec<(u128, u64, u64)> {
         let emptied = emptied.and_then(Version::from_raw);
-        let bucket = newest(&lines.concat(), emptied).unwrap();
+        let bucket = newest(&lines.concat(), emptied);
         let mut told: Vec<_> = records(&bucket).map(|r| (r.address, r.digest, r.number)).collect();
         assert!(records(&bucket).all(|record| record.bytes == [7]));
         told.sort_unstable();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -19,6 +18,7 @@ use super::portion::{Owned, Portion};
 use super::run::broken;
 use super::span::Span;
 use crate::error::Result;
+use crate::packed;
 use crate::pipeline::{Port, Shared, lag};
 use crate::position::Position;
 use crate::route::{Deliveries, Scope, TargetPlan};
@@ -149,20 +149,21 @@ impl Walk {
     }
 
     fn keep(&self, rows: &Rows, out: &mut Deliveries, sides: &mut [(u32, Buckets)]) -> Result<()> {
-        let mut packed: Option<(usize, Bytes)> = None;
+        let (mut key, mut of) = (packed::Writer::new(), None);
         rows.expected(&self.shared.routes, out, |expected| {
-            let Some((_, buckets)) = sides.iter_mut().find(|(plan, _)| *plan == expected.plan) else {
+            let Some((_, buckets)) = sides.iter_mut().find(|(plan, _)| *plan == expected.standing.plan.id)
+            else {
                 return Ok(());
             };
-            let key = match &packed {
-                Some((row, key)) if *row == expected.row => key,
-                _ => &packed.insert((expected.row, rows.packed_key(expected.row).unwrap_or_default())).1,
-            };
-            let (digest, number) = match &expected.document {
+            if of != Some(expected.row) {
+                rows.write_key(expected.row, &mut key);
+                of = Some(expected.row);
+            }
+            let (digest, number) = match expected.standing.document {
                 Some(document) => (digest(document), 0),
                 None => (0, REFUSED),
             };
-            buckets.push(&Record { address: expected.hash, digest, number, bytes: key })
+            buckets.push(&Record { address: expected.hash, digest, number, bytes: key.row() })
         })
     }
 }

@@ -118,8 +118,7 @@ impl Judge {
             }
             self.count.suspects.store(suspects.len() as u64, Ordering::Relaxed);
             let (look, touched) = self.look(&mut suspects).await?;
-            let emptied =
-                touched.contains(&hash_of("", &Address { target: Arc::default(), id: Arc::default() }));
+            let emptied = touched.contains(&hash_of("", ""));
             let mut judged = HashSet::new();
             suspects.retain(|suspect| {
                 let known = look.involved(suspect);
@@ -273,16 +272,17 @@ impl Judge {
 impl Look {
     fn expect(&mut self, rows: &Rows, shared: &Shared, plan: u32) -> Result<()> {
         rows.expected(&shared.routes, &mut Deliveries::default(), |expected| {
-            if expected.plan != plan {
+            if expected.standing.plan.id != plan {
                 return Ok(());
             }
             let at = expected.hash;
             if let Some(key) = rows.packed_key(expected.row) {
                 self.of_key.entry(key).or_default().push(at);
             }
-            self.addresses.insert(at, expected.address);
+            self.addresses.insert(at, expected.standing.address());
             let key = rows.key_json(expected.row);
-            let expected = Expected { document: expected.document, key };
+            let document = expected.standing.document.map(Bytes::copy_from_slice);
+            let expected = Expected { document, key };
             self.expected.insert(at, expected);
             Ok(())
         })

@@ -43,11 +43,12 @@ impl Named<'_> {
         let rows = reader.read_keys(self.schema, self.key, &values, opened).await?;
         let rows = Rows::new(rows, self.key);
         rows.expected(&self.shared.routes, &mut out, |expected| {
-            let Some((_, suspects)) = of_plan.iter_mut().find(|(plan, _)| *plan == expected.plan) else {
+            let Some((_, suspects)) = of_plan.iter_mut().find(|(plan, _)| *plan == expected.standing.plan.id)
+            else {
                 return Ok(());
             };
             let key = rows.packed_key(expected.row).unwrap_or_default();
-            suspects.push(Some((expected.hash, &expected.address)), &key)
+            suspects.push(Some((expected.hash, &expected.standing.address())), &key)
         })
     }
 

@@ -222,11 +222,12 @@ impl Sample<'_> {
 
     fn keep(&self, rows: &Rows, out: &mut Deliveries, of_plan: &mut [(u32, Suspects)]) -> Result<()> {
         rows.expected(&self.shared.routes, out, |expected| {
-            let Some((_, suspects)) = of_plan.iter_mut().find(|(plan, _)| *plan == expected.plan) else {
+            let Some((_, suspects)) = of_plan.iter_mut().find(|(plan, _)| *plan == expected.standing.plan.id)
+            else {
                 return Ok(());
             };
             let key = rows.packed_key(expected.row).unwrap_or_default();
-            suspects.push(Some((expected.hash, &expected.address)), &key)
+            suspects.push(Some((expected.hash, &expected.standing.address())), &key)
         })
     }
 }

@@ -21,7 +21,7 @@ pub(super) mod value;
 pub use charset::Charset;
 pub use collation::charset_of_collation;
 pub use detail::{CatalogColumn, ColumnDetail, ColumnType};
-pub use select::{RowReader, select_list};
+pub use select::{ResultFormat, select_list};
 
 #[cfg(test)]
 mod value_tests;

@@ -4,21 +4,20 @@ use std::sync::Arc;
 
 use syncline_engine::change::Origin;
 use syncline_engine::clock::now_millis;
-use syncline_engine::error::{Error, Result};
-use syncline_engine::packed;
+use syncline_engine::error::Result;
 use syncline_engine::position::Position;
-use syncline_engine::row::{RowFormat, RowImage, RowVisitor};
+use syncline_engine::row::{RowFormat, RowImage};
 use syncline_engine::schema::TableSchema;
 use syncline_engine::source::{ReadMark, ReadRows};
-use syncline_engine::value::Value;
 
 use super::low::{Range, open_snapshot};
 use super::mark::Reached;
 use super::pool::Pool;
 use crate::mysql::client::Session;
-use crate::mysql::codec::{RowReader, select_list};
+use crate::mysql::codec::{ResultFormat, select_list};
 use crate::mysql::schema::TableDetail;
 use crate::mysql::sql::table_ident;
+use crate::mysql::wire::ResultColumn;
 
 /// What to read.
 pub struct Shape<'a> {
@@ -76,85 +75,25 @@ pub async fn read(
     Ok(ReadRows { schema: Arc::new(shape.schema.clone()), rows, mark, origin: Arc::new(origin) })
 }
 
-/// A row with values that cannot be read. It is handed on all the same, so that it alone is parked, under its own key.
-struct Unreadable {
-    format: Arc<dyn RowFormat>,
-    /// Columns (index into the schema) that the image holds as NULL, and why.
-    columns: Vec<(usize, Error)>,
-}
-
-impl RowFormat for Unreadable {
-    fn visit(&self, image: &[u8], visitor: &mut dyn RowVisitor) -> Result<()> {
-        match self.columns.iter().find(|(column, _)| visitor.wants(*column)) {
-            Some((_, error)) => Err(error.clone()),
-            None => self.format.visit(image, visitor),
-        }
-    }
-}
-
 async fn rows(pool: &Pool, session: &mut Session, shape: &Shape<'_>) -> Result<Vec<RowImage>> {
     let table = table_ident(&shape.schema.database, &shape.schema.table);
     // Opened once, the table cannot be altered until the snapshot ends; only then its columns are certain.
     session.texts(&format!("SELECT 1 FROM {table} LIMIT 0")).await?;
     pool.detail(session, shape.schema).await?;
     let list: Vec<String> = shape.detail.columns.iter().map(select_list).collect();
-    let mut reader = RowReader::new(&shape.detail.columns);
-    let mut writer = packed::Writer::new();
-    let format = packed::format();
     let mut rows = Vec::new();
     for condition in &shape.conditions {
         let sql = format!("SELECT {} FROM {table}{} WHERE {condition}", list.join(", "), shape.hint);
-        let row = |row| {
-            let mut bad = Vec::new();
-            for column in 0..shape.detail.columns.len() {
-                match reader.value(&row, column) {
-                    Ok(value) => writer.push(value),
-                    Err(error) => {
-                        writer.push(Value::Null);
-                        bad.push((column, error));
-                    }
-                }
-            }
-            let format = Arc::clone(&format);
-            let format: Arc<dyn RowFormat> =
-                if bad.is_empty() { format } else { Arc::new(Unreadable { format, columns: bad }) };
-            rows.push(RowImage { bytes: writer.finish(), format });
+        let mut format: Option<Arc<dyn RowFormat>> = None;
+        let row = |columns: &[ResultColumn], bytes| {
+            let format = match &format {
+                Some(format) => format,
+                None => format.insert(Arc::new(ResultFormat::new(columns, &shape.detail.columns)?)),
+            };
+            rows.push(RowImage { bytes, format: Arc::clone(format) });
             Ok(())
         };
         session.stream(&sql, row).await?;
     }
     Ok(rows)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Keep(Vec<usize>, Vec<String>);
-
-    impl RowVisitor for Keep {
-        fn wants(&self, column: usize) -> bool {
-            self.0.contains(&column)
-        }
-
-        fn value(&mut self, _column: usize, value: Value<'_>) -> Result<()> {
-            self.1.push(format!("{value:?}"));
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn only_who_needs_the_bad_value_is_refused() {
-        let mut writer = packed::Writer::new();
-        writer.push(Value::Int(7));
-        writer.push(Value::Null);
-        let error = Error::new(syncline_engine::error::Code::MysqlUnreadable, "a value of column b");
-        let format = Arc::new(Unreadable { format: packed::format(), columns: vec![(1, error)] });
-        let row = RowImage { bytes: writer.finish(), format };
-        let mut key = Keep(vec![0], Vec::new());
-        row.visit(&mut key).unwrap();
-        assert_eq!(key.1, ["Int(7)"]);
-        let error = row.visit(&mut Keep(vec![0, 1], Vec::new())).unwrap_err();
-        assert_eq!(error.code(), syncline_engine::error::Code::MysqlUnreadable);
-    }
 }

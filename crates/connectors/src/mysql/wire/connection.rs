@@ -1,9 +1,8 @@
-//! Opens a raw connection (TCP, TLS, login) and runs the few statements that come before a dump.
+//! Opens a raw connection: TCP, TLS, login. What is said over it then is `statement.rs` and `dump.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use rustls::pki_types::ServerName;
 use syncline_engine::error::{Code, Error, Result};
 use tokio::net::TcpStream;
@@ -13,19 +12,17 @@ use tokio_rustls::TlsConnector;
 use super::auth::Login;
 use super::handshake::{Greeting, capabilities, capability, response, response_head};
 use super::packet::{Packets, Socket, broken, protocol};
-use super::reply::{ServerError, is_eof, is_ok, server_error, text_row};
+use super::reply::{ServerError, server_error};
 use super::tls::client_config;
 use crate::mysql::config::{Endpoint, MysqlConfig};
-
-const COM_QUERY: u8 = 3;
-/// A result row of a setting is short, and so are results.
-const MAX_ROWS: usize = 10_000;
 
 /// A raw connection, logged in.
 pub struct Wire {
     pub(super) packets: Packets,
     pub(super) name: String,
-    timeout: Duration,
+    pub(super) timeout: Duration,
+    /// A command was sent whose reply has not come to its end.
+    pub(super) busy: bool,
 }
 
 impl Wire {
@@ -39,6 +36,11 @@ impl Wire {
                 format!("{shown} did not answer within {:?}", config.connect_timeout),
             )),
         }
+    }
+
+    /// The connection's name and endpoint, for messages.
+    pub fn shown(&self) -> &str {
+        &self.name
     }
 
     async fn open(config: &MysqlConfig, endpoint: &Endpoint, shown: &str) -> Result<Wire> {
@@ -66,56 +68,7 @@ impl Wire {
         let capabilities = capabilities(greeting.capabilities, config.tls.is_some());
         packets.send(&response(capabilities, &config.user, &proof, &login.plugin)).await?;
         login.finish(&mut packets).await?;
-        Ok(Wire { packets, name: shown.to_owned(), timeout: config.request_timeout })
-    }
-
-    /// Runs a statement that answers OK.
-    pub async fn execute(&mut self, sql: &str) -> Result<()> {
-        self.query(sql).await.map(|_| ())
-    }
-
-    /// Runs a statement and reads its small result as text; no rows for a statement without a result.
-    pub async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
-        match timeout(self.timeout, self.run(sql)).await {
-            Ok(result) => result,
-            Err(_) => Err(Error::new(
-                Code::Interrupted,
-                format!("{}: no answer within {:?}", self.name, self.timeout),
-            )),
-        }
-    }
-
-    async fn run(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
-        self.packets.begin_command();
-        self.packets.send(&[&[COM_QUERY], sql.as_bytes()].concat()).await?;
-        let first = self.reply(sql).await?;
-        let mut rows = Vec::new();
-        if is_ok(&first) {
-            return Ok(rows);
-        }
-        if first.first() == Some(&0xfb) {
-            return Err(protocol("the server asks for a local file"));
-        }
-        // Column definitions up to the first EOF, rows up to the second.
-        while !is_eof(&self.reply(sql).await?) {}
-        loop {
-            let packet = self.reply(sql).await?;
-            if is_eof(&packet) {
-                return Ok(rows);
-            }
-            if rows.len() == MAX_ROWS {
-                return Err(protocol("a result of too many rows"));
-            }
-            rows.push(text_row(&packet)?);
-        }
-    }
-
-    async fn reply(&mut self, doing: &str) -> Result<Bytes> {
-        let packet = self.packets.receive().await?;
-        if packet.first() == Some(&0xff) {
-            return Err(server_error(&self.name, doing, &ServerError::parse(&packet)?));
-        }
-        Ok(packet)
+        Ok(Wire { packets, name: shown.to_owned(), timeout: config.request_timeout, busy: false })
     }
 }
 

@@ -48,6 +48,7 @@ impl Dump {
         if !is_ok(&reply) {
             return Err(dump_error(&wire.name, &ServerError::parse(&reply)?));
         }
+        wire.packets.expect_events();
         wire.packets.begin_command();
         wire.packets.send(&request(server_id, start)?).await?;
         Ok(Dump { wire })

@@ -1,5 +1,5 @@
-//! A raw connection to MySQL or MariaDB: handshake, login, TLS, packets. It exists for the binlog dump, whose packets
-//! are handed on as shared buffers; ordinary queries go through `client.rs`. Events are not understood here.
+//! A connection to MySQL or MariaDB: handshake, login, TLS, packets, statements and the binlog dump, whose packets are
+//! handed on as shared buffers. Neither events nor the values of a row are understood here.
 
 mod auth;
 mod connection;
@@ -7,9 +7,11 @@ mod dump;
 mod handshake;
 mod packet;
 mod reply;
+mod result;
 mod rsa;
+mod statement;
 mod tls;
 
 pub use connection::Wire;
 pub use dump::{Dump, DumpStart};
-pub use reply::{ServerError, server_error};
+pub use result::{BinaryRow, Field, ResultColumn};

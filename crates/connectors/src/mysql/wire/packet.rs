@@ -65,13 +65,15 @@ pub struct Packets {
     read: BytesMut,
     /// The beginning of a packet that consists of several.
     joined: Option<BytesMut>,
+    /// What comes are events of a dump.
+    events: bool,
     sequence: u8,
 }
 
 impl Packets {
     /// Over a fresh socket.
     pub fn new(socket: Socket) -> Packets {
-        Packets { socket, read: BytesMut::new(), joined: None, sequence: 0 }
+        Packets { socket, read: BytesMut::new(), joined: None, events: false, sequence: 0 }
     }
 
     /// Gives the socket back, to be wrapped in TLS. Nothing may have been read ahead: a peer that sent more than was
@@ -83,6 +85,11 @@ impl Packets {
     /// Whether the connection is encrypted.
     pub fn encrypted(&self) -> bool {
         matches!(self.socket, Socket::Tls(_))
+    }
+
+    /// From here on packets are events, which say how large they are.
+    pub fn expect_events(&mut self) {
+        self.events = true;
     }
 
     /// The next packet is the first of a command.
@@ -164,9 +171,10 @@ impl Packets {
             self.read.advance(HEADER);
             let payload = self.read.split_to(len - HEADER);
             let more = payload.len() == FULL;
+            let announced = if more && self.events { announced(&payload) } else { 0 };
             match &mut self.joined {
                 None if !more => return Ok(Some(payload.freeze())),
-                None => self.joined = Some(begin_joined(payload)?),
+                None => self.joined = Some(begin_joined(&payload, announced)?),
                 Some(joined) => {
                     if joined.len() + payload.len() > MAX_PACKET {
                         return Err(protocol("a packet beyond 1 GiB"));
@@ -181,17 +189,19 @@ impl Packets {
     }
 }
 
-/// A packet of several begins: room for all of it at once if it is an event that says its size, within reason.
-fn begin_joined(first: BytesMut) -> Result<BytesMut> {
-    // A dump packet is a zero byte and an event; the event's size stands at its byte 9.
-    let announced =
-        first.get(10..14).and_then(|b| b.first_chunk::<4>()).map_or(0, |b| u32::from_le_bytes(*b) as usize);
+/// The size of an event: a dump packet is a zero byte and an event, whose size stands at its byte 9.
+fn announced(packet: &[u8]) -> usize {
+    packet.get(10..14).and_then(|b| b.first_chunk::<4>()).map_or(0, |b| u32::from_le_bytes(*b) as usize)
+}
+
+/// A packet of several begins: room for all of it at once if it says its size, within reason.
+fn begin_joined(first: &[u8], announced: usize) -> Result<BytesMut> {
     if announced >= MAX_PACKET {
         return Err(protocol("an event beyond 1 GiB"));
     }
     // No more at once than a few packets: a size that is not borne out must not cost a gigabyte.
     let mut joined = BytesMut::with_capacity((announced + 1).clamp(2 * FULL, 4 * FULL));
-    joined.extend_from_slice(&first);
+    joined.extend_from_slice(first);
     Ok(joined)
 }
 

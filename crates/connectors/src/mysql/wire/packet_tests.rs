@@ -63,16 +63,16 @@ async fn an_announced_gigabyte_is_refused_before_it_is_allocated() {
     let (mut packets, mut server) = pair().await;
     let mut first = vec![0u8; FULL];
     first[10..14].copy_from_slice(&u32::MAX.to_le_bytes());
+    packets.expect_events();
     tokio::spawn(async move { server.write_all(&framed(&first, 0)).await.unwrap() });
     assert_eq!(packets.receive().await.unwrap_err().code(), Code::Interrupted);
 }
 
 #[test]
 fn an_announced_size_gets_no_more_room_than_a_few_packets() {
-    let mut first = vec![0u8; FULL];
+    let first = vec![0u8; FULL];
     for announced in [0, FULL + 5, MAX_PACKET - 1] {
-        first[10..14].copy_from_slice(&(announced as u32).to_le_bytes());
-        let joined = begin_joined(BytesMut::from(&first[..])).unwrap();
+        let joined = begin_joined(&first, announced).unwrap();
         assert!(joined.capacity() >= 2 * FULL && joined.capacity() <= 4 * FULL, "{announced}");
     }
 }

@@ -33,17 +33,18 @@ pub struct Step {
     pub last: Option<i64>,
 }
 
+// Without the `+` SQLite plans a statement anew for every page: it looks at the bounds, to guess how many rows there are.
 const DOCUMENTS: &str = "SELECT number, index_name, id, version,
         document IS NOT NULL AND index_name GLOB ?3, CASE WHEN ?6 THEN document END
-    FROM documents WHERE number > ?1 AND number <= ?2 ORDER BY number LIMIT ?5";
+    FROM documents WHERE number > +?1 AND number <= +?2 ORDER BY number LIMIT ?5";
 
 const CACHE: &str = "SELECT rowid, '', key, version,
         value IS NOT NULL AND key GLOB ?3 AND (expires_at IS NULL OR expires_at > ?4), CASE WHEN ?6 THEN value END
-    FROM cache WHERE rowid > ?1 AND rowid <= ?2 ORDER BY rowid LIMIT ?5";
+    FROM cache WHERE rowid > +?1 AND rowid <= +?2 ORDER BY rowid LIMIT ?5";
 
 const COLLECTIONS: &str = "SELECT rowid, collection, id, version,
         document IS NOT NULL AND collection GLOB ?3, CASE WHEN ?6 THEN document END
-    FROM collections WHERE rowid > ?1 AND rowid <= ?2 ORDER BY rowid LIMIT ?5";
+    FROM collections WHERE rowid > +?1 AND rowid <= +?2 ORDER BY rowid LIMIT ?5";
 
 impl Walk {
     /// The rows of the scope's target that are asked for.
@@ -72,6 +73,8 @@ impl Walk {
         let mut rows =
             statement.query(params![after, end, self.pattern, now, PAGE as i64, self.look.documents()])?;
         let mut held = Vec::new();
+        // What the documents are slices of, in the end.
+        let (mut texts, mut places) = (Vec::new(), Vec::new());
         let (mut count, mut last) = (0, after);
         let mut name: Arc<str> = Arc::default();
         while let Some(row) = rows.next()? {
@@ -89,8 +92,15 @@ impl Walk {
                     name = target.into();
                 }
                 let address = Address { target: Arc::clone(&name), id: id.into() };
-                held.push(Held { address, version, document: document(row, 5)? });
+                held.push(Held { address, version, document: None });
+                let start = texts.len();
+                let document = raw(row, 5)?.map(|document| texts.extend_from_slice(document));
+                places.push(document.map(|()| start..texts.len()));
             }
+        }
+        let texts = Bytes::from(texts);
+        for (held, place) in held.iter_mut().zip(places) {
+            held.document = place.map(|place| texts.slice(place));
         }
         Ok(Step { held, last: (count == PAGE).then_some(last) })
     }
@@ -105,9 +115,9 @@ fn version(row: &Row<'_>, column: usize) -> Result<Version> {
     Ok(version.unwrap_or(Version::ZERO))
 }
 
-fn document(row: &Row<'_>, column: usize) -> Result<Option<Bytes>> {
+fn raw<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r [u8]>> {
     Ok(match row.get_ref(column)? {
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(Bytes::copy_from_slice(bytes)),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(bytes),
         _ => None,
     })
 }
@@ -137,7 +147,11 @@ pub fn read(c: &Connection, kind: TargetKind, addresses: &[Address], now: i64) -
     let mut one = |address: &Address| {
         let values = params![&*address.target, &*address.id, now];
         let held = |row: &Row<'_>| {
-            Ok(Held { address: address.clone(), version: version(row, 0)?, document: document(row, 1)? })
+            Ok(Held {
+                address: address.clone(),
+                version: version(row, 0)?,
+                document: raw(row, 1)?.map(Bytes::copy_from_slice),
+            })
         };
         statement.query_row(values, held).optional()
     };
