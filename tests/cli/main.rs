@@ -13,6 +13,7 @@ mod http;
 mod letters;
 mod lint;
 mod metrics;
+mod probes;
 mod reading;
 #[path = "../receiver/mod.rs"]
 mod receiver;

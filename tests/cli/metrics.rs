@@ -30,7 +30,7 @@ pipelines:
 }
 
 /// The value of a series.
-fn value(address: SocketAddr, series: &str) -> Option<f64> {
+pub fn value(address: SocketAddr, series: &str) -> Option<f64> {
     let (_, _, metrics) = get(address, "/metrics", "");
     let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     line.map(|text| text.parse().unwrap())

@@ -3,7 +3,7 @@
     eval "$(tests/services/services.sh env)"
     tests/services/services.sh python -m consistency [--rows N] [--rate 1000] [--passes 20] [--each 100] [--server mariadb]...
 
-In OpenSearch, Redis and two SQLite files each, so many documents are deleted, so many changed, so many strays added, whose rows
+In OpenSearch, Redis, two SQLite files and an archive each, so many documents are deleted, so many changed, so many strays added, whose rows
 the writer leaves alone; then the same is done to documents whose rows change every second. Needs SYNCLINE_BIN or target/release/syncline. Exit: 0 all shown, 1 not.
 """
 
@@ -22,7 +22,7 @@ from checker.database import connect
 from data.flights import load
 
 from .parts import require_parts, require_resumed
-from .targets import TARGETS, TENANT
+from .targets import LIVE, TARGETS, TENANT
 
 # The writer takes its keys from the rows that are there when it starts, and goes on above them.
 FIRST, FIRST_HOT, FIRST_STRAY = 800_000_000, 850_000_000, 990_000_000
@@ -107,10 +107,24 @@ class Scenario:
             time.sleep(0.2)
 
     def corrupt(self):
-        for target in self.targets.values():
-            target.delete(self.deleted)
-            target.change(self.changed)
-            target.stray(self.strays)
+        for name in LIVE:
+            self.corrupt_one(self.targets[name])
+        # The others are changed while nobody writes to them; rows change all the same.
+        self.life.stop()
+        for name in TARGETS.keys() - LIVE.keys():
+            self.corrupt_one(self.targets[name])
+        self.life = Syncline(self.setting, 3).start()
+        self.wait_for_stream()
+
+    def corrupt_one(self, target):
+        target.delete(self.deleted)
+        target.change(self.changed)
+        target.stray(self.strays)
+
+    def wait_for_stream(self):
+        while self.life.status()["state"] != "streaming":
+            self.life.require_life()
+            time.sleep(0.5)
 
     def require_all_named(self, parts):
         kinds = (("missing", self.deleted), ("different", self.changed), ("extra", self.strays))
@@ -147,15 +161,16 @@ class Scenario:
 
     def require_hot(self):
         self.cold = threading.Event()
+        live = {name: self.targets[name] for name in LIVE}
         # Each once a second; and one of them all the time, so that it may never be seen to stand still.
-        work = [lambda: self.heat(self.hot[1:], 1 / HOT), lambda: self.heat(self.hot[:1], 0.001), *(lambda target=target: self.sabotage(target) for target in self.targets.values())]
+        work = [lambda: self.heat(self.hot[1:], 1 / HOT), lambda: self.heat(self.hot[:1], 0.001), *(lambda target=target: self.sabotage(target) for target in live.values())]
         threads = [threading.Thread(target=one, daemon=True) for one in work]
         for thread in threads:
             thread.start()
-        named = {name: {} for name in self.targets}
+        named = {name: {} for name in live}
         for turn in range(10):
             _, parts, _ = self.verify(codes=(4, 5))
-            for name in self.targets:
+            for name in live:
                 for row in parts["flights", name]["rows"]:
                     if row["key"].get("id") not in self.hot:
                         raise Failed(f"{name}: a false alarm: {row}")
@@ -195,9 +210,7 @@ class Scenario:
         self.name_tenants()
         self.say(f"loaded {load(self.setting.source, self.setting.database, self.options.rows)}")
         self.life = Syncline(self.setting, 1).start()
-        while self.life.status()["state"] != "streaming":
-            self.life.require_life()
-            time.sleep(0.5)
+        self.wait_for_stream()
         self.targets = {name: target(self.setting) for name, target in TARGETS.items()}
         self.start_writer()
         # Tables that were made since then are compared as a whole.

@@ -10,6 +10,8 @@ import urllib.request
 
 import redis
 
+from data import lake
+
 HIGHEST = (1 << 63) - 1
 # Whose the rows are that are corrupted: the pipeline's tenant is the carrier.
 TENANT = "XX"
@@ -140,4 +142,52 @@ class Pocket(Shelf):
         self.run("INSERT INTO cache (key, version, value) VALUES (?, ?, ?)", values)
 
 
-TARGETS = {"search": Search, "hot": Hot, "shelf": Shelf, "pocket": Pocket}
+class Lake:
+    """The archive, which somebody adds lines to: its newest line of a key counts. They have the highest version that is there by
+    then, which the source has reached: what is above that nobody could put right. Nothing else may write to it meanwhile."""
+
+    PLACE = "flights"
+
+    def __init__(self, setting):
+        self.folder = os.path.join(setting.folder, "archive")
+
+    def newest(self):
+        """The newest line of each key, and the highest version of all."""
+        found, highest = {}, ""
+        for entry in lake.manifest_of(self.folder)["files"]:
+            for line in lake.read(self.folder, entry) if entry["path"].startswith(f"{self.PLACE}/") else ():
+                key = (line["key"] or {}).get("id")
+                highest = max(highest, line["version"])
+                if key not in found or line["version"] >= found[key]["version"]:
+                    found[key] = line
+        return found, highest
+
+    def stored(self, keys):
+        while True:
+            try:
+                found, _ = self.newest()
+                break
+            except FileNotFoundError:
+                pass  # Syncline joins files; the next manifest names the others
+        return [(found.get(key) or {}).get("after") for key in keys]
+
+    def add(self, keys, change, of=None):
+        found, version = self.newest()
+        lines = [{**found[of or key], **change(key, found[of or key]["after"]), "version": version} for key in keys]
+        lake.append(self.folder, self.PLACE, lines)
+
+    def delete(self, keys):
+        self.add(keys, lambda _, document: {"op": "delete", "before": document, "after": None})
+
+    def change(self, keys):
+        self.add(keys, lambda _, document: {"op": "update", "after": {**document, "note": CHANGED}})
+        self.example = keys[0]
+
+    def stray(self, keys):
+        strays = lambda key, document: {"key": {"id": key}, "after": {**document, "id": key, "note": "nobody's"}}
+        self.add(keys, strays, of=self.example)
+
+
+# What can be changed while Syncline writes to it, and what cannot.
+LIVE = {"search": Search, "hot": Hot, "shelf": Shelf, "pocket": Pocket}
+TARGETS = {**LIVE, "lake": Lake}

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from acceptance.process import Failed
 
-from . import boundaries, buckets, cluster, configured, damage, files, forgetful, history, images, keys, links, mixes, pairs, recovery, silent, tables, targets, transactions  # noqa: F401  they fill the catalogue
+from . import boundaries, buckets, cluster, configured, damage, files, forgetful, history, images, keys, lake, links, mixes, pairs, recovery, silent, tables, targets, transactions  # noqa: F401  they fill the catalogue
 from .catalogue import FAULTS, FILE, PARTS, SPARES, NotHere
 from .file_stage import FileStage
 from .stage import Stage

@@ -1,11 +1,17 @@
 """What goes on by itself where the file says so: targets that refuse, routes that change, a pipeline that is far behind."""
 
+import contextlib
 import json
 import time
+import zlib
+
+import pymysql
 
 from acceptance.process import Failed
+from checker.database import rows
 
 from .catalogue import fault
+from .links import proxy
 from .stage import TARGETS
 from .targets import MANY_FIELDS
 
@@ -69,6 +75,114 @@ def route_changed_resyncs(stage):
     stage.expect(("verify", "pipeline.yaml"), 0)
     if sorted(steps(stage)) != [("route_changed", f"{stage.database}.{table}", "resync") for table in ("t", "u")]:
         raise Failed(f"steps of recovery: {steps(stage)}")
+
+
+@fault("Identity and history", "The source is away for long, and the file has `recovery`: a probe sees it come back, and nobody waits any longer")
+def source_back(stage):
+    with proxy(stage) as tell:
+        stage.configure(stage.server, members="recovery: { probe: 200ms }")
+        stage.settle()
+        with stage.running() as running:
+            # Now and then a try comes by itself just before the probe does.
+            for _ in range(5):
+                tell("mode=refuse")
+                stage.change()
+                # Waits grow to some seconds meanwhile.
+                time.sleep(8)
+                if steps(stage):
+                    raise Failed(f"it is not back: {steps(stage)}")
+                tell("mode=ok")
+                running.wait(lambda status: status["state"] == "streaming")
+                if steps(stage) == [("unreachable", None, "wake")]:
+                    break
+            else:
+                raise Failed(f"nobody was woken: {steps(stage)}")
+            stage.change()
+        stage.settle()
+
+
+def own_login(stage):
+    """Syncline is a user of our own; what sets its password and what ends its sessions."""
+    name = f"f{zlib.crc32(stage.database.encode()):08x}"
+    user = f"'{name}'@'%'"
+    stage.sql(f"DROP USER IF EXISTS {user}", f"CREATE USER {user} IDENTIFIED BY 'first'",
+              f"GRANT REPLICATION SLAVE, REPLICATION CLIENT, RELOAD, PROCESS ON *.* TO {user}", f"GRANT SELECT ON `{stage.database}`.* TO {user}")
+    if stage.mariadb:
+        # Reads the binlog's state; has another name there.
+        stage.sql(f"GRANT BINLOG MONITOR ON *.* TO {user}")
+    stage.login = f"{name}:first"
+
+    def throw_out():
+        for session in rows(stage.connection, "SELECT id FROM information_schema.processlist WHERE user = %s", (name,)):
+            with contextlib.suppress(pymysql.err.Error):
+                stage.sql(f"KILL {session[0]}")
+    return user, throw_out
+
+
+@fault("Identity and history", "The login's password is another one for a while, then a privilege is gone, and the file says `source_refused: retry`", BY_ITSELF)
+def source_refused_recovers(stage):
+    user, throw_out = own_login(stage)
+    stage.configure(stage.server, members="recovery: { probe: 1s, on: { source_refused: retry }, limit: { times: 200, pause: 50ms } }")
+    stage.settle()
+    taken = (
+        (f"ALTER USER {user} IDENTIFIED BY 'second'", f"ALTER USER {user} IDENTIFIED BY 'first'"),
+        (f"REVOKE REPLICATION SLAVE ON *.* FROM {user}", f"GRANT REPLICATION SLAVE ON *.* TO {user}"))
+    with stage.running() as running:
+        for take, give in taken:
+            before = len(steps(stage))
+            stage.sql(take)
+            throw_out()
+            stage.change()
+            until("tried again in vain", lambda before=before: len(steps(stage)) > before + 1)
+            stage.sql(give)
+            running.wait(lambda status: status["state"] == "streaming")
+            stage.change()
+    stage.settle()
+    if set(steps(stage)) != {("source_refused", None, "retry")}:
+        raise Failed(f"steps of recovery: {steps(stage)}")
+    stage.sql(f"DROP USER {user}")
+
+
+def damaged(stage):
+    """A name of ours alone: what others do on this server comes through the proxy, too."""
+    return f"damaged{zlib.crc32(stage.database.encode())}"
+
+
+@fault("Identity and history", "Bits of a binlog event are flipped on its way for a while, and the file says `log_damaged: retry`", BY_ITSELF)
+def bits_on_the_way_recover(stage):
+    with proxy(stage) as tell:
+        stage.configure(stage.server, members="recovery: { on: { log_damaged: retry }, limit: { times: 200, pause: 50ms } }")
+        stage.settle()
+        with stage.running() as running:
+            tell(f"garble={damaged(stage)}")
+            stage.sql(f"INSERT INTO t (id, n, name) VALUES (1000, 1, '{damaged(stage)}')")
+            until("tried again in vain", lambda: len(steps(stage)) > 1)
+            tell("garble=")
+            running.wait(lambda status: status["state"] == "streaming")
+            stage.change()
+        stage.settle()
+    if set(steps(stage)) != {("log_damaged", None, "retry")}:
+        raise Failed(f"steps of recovery: {steps(stage)}")
+
+
+@fault("Identity and history", "Bits of a binlog event stay flipped, and the file says `log_damaged: backfill`", BY_ITSELF)
+def bits_flipped_recovers(stage):
+    with proxy(stage) as tell:
+        stage.configure(stage.server, members="recovery: { on: { log_damaged: backfill }, limit: { times: 1 } }")
+        stage.settle()
+        tell(f"garble={damaged(stage)}")
+        # No row holds it when all is read anew.
+        come_and_go = (f"INSERT INTO t (id, n, name) VALUES (1000, 1, '{damaged(stage)}')", "DELETE FROM t WHERE id = 1000")
+        stage.sql(*come_and_go)
+        stage.change()
+        stage.settle()
+        if steps(stage) != [("log_damaged", None, "backfill")]:
+            raise Failed(f"steps of recovery: {steps(stage)}")
+        # Once more is beyond the limit.
+        stage.sql(*come_and_go)
+        stage.expect(("run", "pipeline.yaml", "--until-current"), 1, "SYN-1307", "which is the limit")
+        tell("garble=")
+        stage.settle()
 
 
 @fault("Targets", "The pipeline is far behind, and the file says `widen`: more requests at once until it has caught up")

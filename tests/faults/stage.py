@@ -53,6 +53,8 @@ class Stage:
     def __init__(self, server, name, seed):
         self.server, self.dice, self.search = server, random.Random(seed), url_of("opensearch")
         self.search_login = None
+        # As whom Syncline asks the source.
+        self.login = "root"
         # The source's port, if it is reached through another one.
         self.port = None
         # A database of its own, since it is searched again and again for keys.
@@ -123,7 +125,7 @@ class Stage:
 
     def source_line(self, servers):
         hosts = f"127.0.0.1:{self.port}" if self.port else ",".join(url_of(server).split("@")[1] for server in servers)
-        return f"mysql://root@{hosts}/{self.database}"
+        return f"mysql://{self.login}@{hosts}/{self.database}"
 
     @property
     def mariadb(self):

@@ -111,7 +111,16 @@ impl Receiver {
         secret: Option<&'static str>,
         script: impl Fn(&Got) -> Reply + Send + Sync + 'static,
     ) -> Receiver {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Receiver::on(SocketAddr::from(([127, 0, 0, 1], 0)), secret, script)
+    }
+
+    /// At this address, which nobody else listens at.
+    pub fn on(
+        address: SocketAddr,
+        secret: Option<&'static str>,
+        script: impl Fn(&Got) -> Reply + Send + Sync + 'static,
+    ) -> Receiver {
+        let listener = std::net::TcpListener::bind(address).expect("a free port");
         listener.set_nonblocking(true).expect("a socket of tokio");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared { secret, script: Box::new(script), seen: Mutex::default() });

@@ -11,6 +11,7 @@ Control by HTTP on CONTROL; every answer is the state as JSON:
     /set?latency=MS                    delay of every chunk
     /set?rate=BYTES_PER_SECOND         0: unlimited
     /set?cut_after=BYTES               reset a connection after so many bytes in one direction; 0: never
+    /set?garble=TEXT                   the last bit of TEXT is another one wherever it comes from upstream; empty: nowhere
 """
 
 import asyncio
@@ -21,13 +22,14 @@ import sys
 from urllib.parse import parse_qsl, urlsplit
 
 MODES = ("ok", "reset", "refuse", "hang")
+WORDS = ("mode", "garble")
 
 
 class FaultProxy:
     def __init__(self, listen, upstream):
         self.listen_port = listen
         self.upstream_port = upstream
-        self.settings = {"mode": "ok", "latency": 0.0, "rate": 0.0, "cut_after": 0.0}
+        self.settings = {"mode": "ok", "latency": 0.0, "rate": 0.0, "cut_after": 0.0, "garble": ""}
         self.counts = {"connections": 0, "bytes_up": 0, "bytes_down": 0}
         self.writers = set()
         self.stranded = set()
@@ -43,7 +45,7 @@ class FaultProxy:
                 continue
             if name == "mode" and value not in MODES or name not in self.settings:
                 raise ValueError(f"{name}={value}")
-            self.settings[name] = value if name == "mode" else float(value)
+            self.settings[name] = value if name in WORDS else float(value)
         await self.listen(self.settings["mode"] != "refuse")
         if self.settings["mode"] in ("reset", "refuse"):
             for writer in list(self.writers):
@@ -81,6 +83,8 @@ class FaultProxy:
             while chunk := await reader.read(16384):
                 while limit["mode"] == "hang" or writer in self.stranded:
                     await asyncio.sleep(0.05)
+                if limit["garble"] and count == "bytes_down":
+                    chunk = garbled(chunk, limit["garble"].encode())
                 if limit["latency"]:
                     await asyncio.sleep(limit["latency"] / 1000)
                 if limit["rate"]:
@@ -104,13 +108,17 @@ class FaultProxy:
     async def control(self, reader, writer):
         try:
             target = urlsplit((await reader.readline()).split()[1].decode())
-            await self.set(parse_qsl(target.query))
+            await self.set(parse_qsl(target.query, keep_blank_values=True))
             status, body = "200 OK", json.dumps(self.state())
         except (IndexError, ValueError) as error:
             status, body = "400 Bad Request", json.dumps({"error": str(error)})
         writer.write(f"HTTP/1.0 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
         await writer.drain()
         writer.close()
+
+
+def garbled(chunk, text):
+    return chunk.replace(text, text[:-1] + bytes([text[-1] ^ 1]))
 
 
 def reset(writer):

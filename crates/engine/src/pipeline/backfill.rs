@@ -84,7 +84,7 @@ impl Backfill {
                     return;
                 }
                 self.shared.reading_failed(&error);
-                self.control.sleep(backoff.next()).await;
+                self.shared.recovery.source_wait.during(self.control.sleep(backoff.next())).await;
             }
             self.shared.reading_recovered();
             self.shared.backfills.all_finished(wanted);
@@ -128,7 +128,7 @@ impl Backfill {
                 return Err(error);
             }
             self.shared.reading_failed(&error);
-            control.sleep(backoff.next()).await;
+            self.shared.recovery.source_wait.during(control.sleep(backoff.next())).await;
             let same = |other: &BackfillTable| other.run == plan.run && other.table == plan.table;
             match self.shared.unfinished().await?.into_iter().find(same) {
                 Some(now) => plan = now,

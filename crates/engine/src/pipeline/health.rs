@@ -3,13 +3,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::backoff::Backoff;
 use super::status::SinkState;
 use super::verdict::{Verdict, verdict};
+use super::wait::Wait;
 use crate::clock::now_millis;
 use crate::error::{Error, Result};
 use crate::sink::Sink;
@@ -25,8 +25,8 @@ pub(crate) struct Health {
     /// Only its holder probes.
     probing: tokio::sync::Mutex<Backoff>,
     open: watch::Sender<bool>,
-    /// A probe has seen that the target answers again.
-    awake: Notify,
+    /// Of the one who probes. Ends early when somebody else has seen that the target answers again.
+    pub wait: Wait,
     pub retries: AtomicU64,
     pub queued: AtomicU64,
 }
@@ -44,7 +44,7 @@ impl Health {
             state: Mutex::new(State { state: SinkState::Ok, since: None, error: None }),
             probing: tokio::sync::Mutex::default(),
             open: watch::Sender::new(true),
-            awake: Notify::new(),
+            wait: Wait::default(),
             retries: AtomicU64::new(0),
             queued: AtomicU64::new(0),
         })
@@ -95,19 +95,6 @@ impl Health {
         }
     }
 
-    /// Whoever waits to ask the target again asks now.
-    pub fn back(&self) {
-        self.awake.notify_waiters();
-    }
-
-    /// Sleeps, but not when the target is back.
-    async fn rest(&self, delay: Duration) {
-        tokio::select! {
-            () = tokio::time::sleep(delay) => {}
-            () = self.awake.notified() => {}
-        }
-    }
-
     fn recovered(&self) {
         let mut state = self.lock();
         if state.state == SinkState::Retrying {
@@ -129,7 +116,7 @@ impl Health {
                     }
                     self.check_halted()?;
                     let delay = backoff.next();
-                    self.rest(delay).await;
+                    self.wait.during(tokio::time::sleep(delay)).await;
                     self.probe(sink, &mut backoff).await?;
                 }
                 () = opened(&mut open) => return Ok(()),
@@ -172,26 +159,5 @@ impl Health {
                 Err(error)
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_target_that_is_back_is_not_waited_for() {
-        let health = Health::new();
-        let began = tokio::time::Instant::now();
-        let back = async {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            health.back();
-        };
-        tokio::join!(health.rest(Duration::from_secs(30)), back);
-        assert_eq!(began.elapsed(), Duration::from_secs(1));
-        // A word that nobody waited for ends no later wait.
-        health.back();
-        health.rest(Duration::from_secs(2)).await;
-        assert_eq!(began.elapsed(), Duration::from_secs(3));
     }
 }

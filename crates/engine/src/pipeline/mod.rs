@@ -43,6 +43,7 @@ mod tracker;
 #[cfg(test)]
 mod tracker_tests;
 mod verdict;
+mod wait;
 mod window;
 
 pub use anew::begin_anew;
@@ -66,3 +67,4 @@ pub use supervisor::spawn;
 pub(crate) use sweep::Deletes;
 pub(crate) use ticket::{Ticket, Unit};
 pub(crate) use verdict::{Verdict, verdict};
+pub(crate) use wait::Wait;

@@ -215,11 +215,7 @@ async fn stream(
             Ok(Left::Closed) => return Ok(()),
             Err(error) if verdict(&error) == Verdict::Retry => {
                 shared.source_failed(&error);
-                let delay = backoff.next();
-                tokio::select! {
-                    () = control.sleep(delay) => {}
-                    () = shared.recovery.source_back.notified() => {}
-                }
+                shared.recovery.source_wait.during(control.sleep(backoff.next())).await;
             }
             Err(error) => return Err(error),
         }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::sync::Notify;
 
 use super::keep::ACTOR;
 use super::policy::{Cause, Limit, RecoverySpec, Strategy};
@@ -16,6 +15,7 @@ use super::probe::Probes;
 use crate::clock::now_millis;
 use crate::error::{Code, Error, Result};
 use crate::ledger::{AuditRecord, Ledger};
+use crate::pipeline::Wait;
 
 /// The property of a pipeline that holds its steps.
 const PROPERTY: &str = "recovery";
@@ -109,8 +109,8 @@ pub(crate) struct Recovery {
     /// Somebody takes the steps that the file wants.
     pub kept_up: AtomicBool,
     pub probes: Probes,
-    /// The source answers again.
-    pub source_back: Notify,
+    /// Of those who wait to try the source again.
+    pub source_wait: Wait,
 }
 
 impl Recovery {
@@ -127,7 +127,7 @@ impl Recovery {
             limited: Mutex::default(),
             kept_up: AtomicBool::new(false),
             probes: Probes::default(),
-            source_back: Notify::new(),
+            source_wait: Wait::default(),
         })
     }
 

@@ -7,14 +7,17 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
+use super::policy::Cause;
 use crate::clock::now_millis;
 use crate::error::{Code, Error, Result};
-use crate::pipeline::{Port, Shared, lag};
+use crate::pipeline::{Port, Shared, Wait, lag};
 
 /// A peer that has not answered after this, or after the time between two probes if that is longer, is taken for gone.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A lag above this is told, unless the file says when to widen.
 const BEHIND: Duration = Duration::from_secs(30);
+/// What the audit calls the end of a wait.
+const WAKE: &str = "wake";
 
 /// What the last probe of one thing found.
 #[derive(Clone, Debug)]
@@ -75,7 +78,7 @@ async fn source(shared: &Arc<Shared>, apart: Duration) {
         let began = Instant::now();
         let found = within(apart, "the source", async { shared.source.mark().await.map(drop) }).await;
         if shared.recovery.probes.set("source", began.elapsed(), found.is_ok(), found.err()) {
-            shared.recovery.source_back.notify_waiters();
+            end(shared, &shared.recovery.source_wait, "").await;
         }
         tokio::time::sleep(apart).await;
     }
@@ -87,10 +90,20 @@ async fn target(shared: &Arc<Shared>, port: &Arc<Port>, apart: Duration) {
         let began = Instant::now();
         let found = within(apart, &port.name, port.sink.ping()).await;
         if shared.recovery.probes.set(&of, began.elapsed(), found.is_ok(), found.err()) {
-            port.health.back();
+            end(shared, &port.health.wait, &port.name).await;
         }
         tokio::time::sleep(apart).await;
     }
+}
+
+/// Whoever waits to try the peer at this place again does so now.
+async fn end(shared: &Shared, wait: &Wait, place: &str) {
+    if wait.is_awaited()
+        && let Err(error) = shared.recovery.tell(Cause::Unreachable.name(), place, WAKE, None).await
+    {
+        tracing::warn!(pipeline = shared.spec.name, "{error}: a step is not in the audit");
+    }
+    wait.end();
 }
 
 async fn lag_of(shared: &Arc<Shared>, apart: Duration) {

@@ -96,9 +96,12 @@ impl RowTest {
         Ok(RowTest { columns, expression, zero_dates })
     }
 
-    /// Whether it is true for a row. Fails for a row that cannot be read.
+    /// Whether it is true for a row. Fails for a row that cannot be read, or lacks a column that it looks at.
     pub fn passes(&self, row: &RowImage) -> Result<bool> {
         let cells = key_cells(row, &self.columns)?;
+        if (0..self.columns.len()).any(|slot| cells.class(slot) == Class::Absent) {
+            return Err(Error::new(Code::RouteColumn, "the row lacks a column of the condition"));
+        }
         Ok(self.expression.test(&cells, self.zero_dates) == Some(true))
     }
 }

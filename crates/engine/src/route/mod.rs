@@ -45,6 +45,7 @@ use std::sync::Arc;
 
 pub use collide::collisions;
 pub use compile::CompiledRoute;
+pub(crate) use decimal::compare as compare_numbers;
 pub use fields::{Field, FieldKind, fields, missing_fields};
 pub use filter::{RowTest, check_when};
 pub use findings::{Finding, findings};
@@ -61,8 +62,7 @@ pub use router::{LetterTexts, NO_ROUTE, RouteTable};
 pub use scope::Scope;
 pub use spec::*;
 pub use standing::Standing;
-pub(crate) use unrender::key_values_in_address;
-pub use unrender::{key_in_address, whole_numbers_in_address};
+pub use unrender::key_in_address;
 
 /// A route's target as sinks see it.
 #[derive(Debug)]

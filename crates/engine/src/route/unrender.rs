@@ -5,10 +5,9 @@ use crate::json;
 use crate::route::address::{Escape, substitute};
 use crate::route::compile::escape_of;
 use crate::route::template::{DatePiece, Name, Piece, Template};
-use crate::route::{TargetKind, TargetPlan, key_values};
+use crate::route::{TargetKind, TargetPlan};
 use crate::schema::{ColumnKind, TableSchema};
 use crate::sink::Address;
-use crate::value::OwnedValue;
 
 /// What a key's digest begins with, where the key is too long for an id.
 const DIGEST: &str = "sha256:";
@@ -20,28 +19,6 @@ pub fn key_in_address(
     key: &[usize],
     address: &Address,
 ) -> Option<String> {
-    let parts = parts_in_address(plan, schema, key, address)?;
-    let members = key.iter().zip(parts).map(|(column, part)| member(schema, *column, &part));
-    Some(format!("{{{}}}", members.collect::<Option<Vec<_>>>()?.join(",")))
-}
-
-/// The same as values that the source compares, to look for a row; `None` also if the text of a part does not tell its value.
-pub(crate) fn key_values_in_address(
-    plan: &TargetPlan,
-    schema: &TableSchema,
-    key: &[usize],
-    address: &Address,
-) -> Option<Vec<OwnedValue>> {
-    key_values(schema, key, &parts_in_address(plan, schema, key, address)?).ok()
-}
-
-/// The text of each part of the key.
-fn parts_in_address(
-    plan: &TargetPlan,
-    schema: &TableSchema,
-    key: &[usize],
-    address: &Address,
-) -> Option<Vec<String>> {
     let spec = &plan.spec;
     let (text, escape) = match spec.kind {
         TargetKind::Cache => (&*spec.template, escape_of(spec.kind).0),
@@ -74,58 +51,8 @@ fn parts_in_address(
     if !rest.is_empty() {
         return None;
     }
-    values.into_iter().collect()
-}
-
-/// The key that alone can have this address, if it is of whole numbers; `None` if another one could, if a row's other columns
-/// have to do with the address, or if it is none of the table's.
-pub fn whole_numbers_in_address(
-    plan: &TargetPlan,
-    schema: &TableSchema,
-    key: &[usize],
-    address: &Address,
-) -> Option<Vec<i128>> {
-    let spec = &plan.spec;
-    let (name, id) = match spec.kind {
-        TargetKind::Cache => ("", &*spec.template),
-        _ => (&*spec.template, spec.id.as_deref().unwrap_or("{key}")),
-    };
-    let whole = |column: &usize| {
-        schema.columns.get(*column).is_some_and(|column| matches!(column.kind, ColumnKind::Integer { .. }))
-    };
-    if *name != *address.target || !key.iter().all(whole) || !is_certain(id, schema, key) {
-        return None;
-    }
-    let members = key_in_address(plan, schema, key, address)?;
-    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&members).ok()?;
-    let number = |column: &usize| {
-        let member = members.get(&*schema.columns.get(*column)?.name)?;
-        member.as_i64().map(i128::from).or(member.as_u64().map(i128::from))
-    };
-    key.iter().map(number).collect()
-}
-
-/// Whether whole numbers can be told apart in what the template becomes, and nothing else of a row is in it.
-fn is_certain(template: &str, schema: &TableSchema, key: &[usize]) -> bool {
-    let Ok(template) = Template::parse(template, true) else { return false };
-    let of_key = |name: &Name| match name {
-        Name::Column(column) => schema.column(column).is_some_and(|column| key.contains(&column)),
-        Name::Key | Name::Database | Name::Table => true,
-    };
-    let fits = template.pieces.iter().all(|piece| match piece {
-        Piece::Literal(_) => true,
-        Piece::Date(_) => false,
-        Piece::Field { name, .. } => of_key(name),
-    });
-    let apart = template.pieces.windows(2).all(|pair| match pair {
-        [Piece::Field { .. }, Piece::Literal(text)] => {
-            !text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == ':')
-                || !matches!(pair[0], Piece::Field { name: Name::Column(_) | Name::Key, .. })
-        }
-        [Piece::Field { .. }, _] => false,
-        _ => true,
-    });
-    fits && apart
+    let members = key.iter().zip(values).map(|(column, value)| member(schema, *column, &value?));
+    Some(format!("{{{}}}", members.collect::<Option<Vec<_>>>()?.join(",")))
 }
 
 fn width(part: DatePiece) -> usize {

@@ -43,35 +43,3 @@ fn a_key_is_read_back_where_the_id_tells_all_of_it() {
         assert_eq!(key_of(plan, key, id).as_deref(), expected, "{id}");
     }
 }
-
-#[test]
-fn only_addresses_that_one_whole_number_can_have_tell_it() {
-    let search = plan(target("to", TargetKind::Search, "cases"));
-    let shared =
-        plan(TargetSpec { id: Some("{table}:{key}".into()), ..target("to", TargetKind::Search, "cases") });
-    let dated = plan(target("to", TargetKind::Search, "cases_{YYYY}"));
-    let cache = plan(target("to", TargetKind::Cache, "case:{id}"));
-    let titled = plan(target("to", TargetKind::Cache, "case:{id}:{title}"));
-    let joined =
-        plan(TargetSpec { id: Some("{id}0{id}".into()), ..target("to", TargetKind::Search, "cases") });
-    for (plan, name, key, id, expected) in [
-        (&search, "cases", &[0][..], "7", Some(7)),
-        (&search, "cases", &[0], "-7", Some(-7)),
-        (&search, "cases", &[0], "07", None),
-        (&search, "cases", &[0], "7.5", None),
-        (&search, "cases", &[0], "", None),
-        (&search, "others", &[0], "7", None),
-        (&search, "cases", &[1], "7", None),
-        (&search, "cases", &[0, 1], "7:8", None),
-        (&shared, "cases", &[0], "cases:9", Some(9)),
-        (&shared, "cases", &[0], "others:9", None),
-        (&dated, "cases_2026", &[0], "7", None),
-        (&cache, "", &[0], "case:7", Some(7)),
-        (&titled, "", &[0], "case:7:x", None),
-        (&joined, "cases", &[0], "707", None),
-    ] {
-        let address = Address { target: name.into(), id: id.into() };
-        let found = whole_numbers_in_address(plan, &cases(), key, &address);
-        assert_eq!(found, expected.map(|number| vec![number]), "{name} {id}");
-    }
-}

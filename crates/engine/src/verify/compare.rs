@@ -290,6 +290,7 @@ impl Comparison<'_> {
             plan: Arc::clone(plan),
             port: Arc::clone(port),
             count: Arc::clone(&self.count),
+            part: self.portion.is_some(),
             journal,
             late: HashMap::new(),
             holders,

@@ -10,19 +10,20 @@ use bytes::Bytes;
 
 use super::buckets::{hash, hash_of};
 use super::document::differing;
-use super::expected::{Rows, packed};
+use super::expected::{Rows, packed as packed_values};
 use super::gather::Count;
 use super::join::Suspect;
 use super::journal::Journal;
 use super::report::{Drift, DriftKind};
 use super::settled::Waiting;
+use super::strays::key_told;
 use super::tenants::{Holders, Whose};
 use crate::error::Result;
 use crate::json;
 use crate::packed;
 use crate::pipeline::{Port, Shared};
 use crate::position::Position;
-use crate::route::{Deliveries, Scope, TargetPlan, key_in_address, key_values_in_address};
+use crate::route::{Deliveries, Scope, TargetPlan, key_in_address};
 use crate::schema::TableSchema;
 use crate::sink::{Address, Held};
 use crate::value::OwnedValue;
@@ -45,6 +46,8 @@ pub(super) struct Judge {
     pub plan: Arc<TargetPlan>,
     pub port: Arc<Port>,
     pub count: Arc<Count>,
+    /// Only rows of a part were read: others may stand behind what the part's rows do not.
+    pub part: bool,
     /// Open since before the first row was read.
     pub journal: Arc<Journal>,
     /// What was written to since the buckets were made, with the key that wrote it.
@@ -62,6 +65,8 @@ struct Look {
     of_key: HashMap<Bytes, Vec<u128>>,
     held: HashMap<u128, Held>,
     addresses: HashMap<u128, Address>,
+    /// Nobody knows whether a row stands behind these.
+    untold: HashSet<u128>,
     position: Position,
     whose: HashMap<u128, Whose>,
 }
@@ -149,12 +154,28 @@ impl Judge {
                 suspect.keys.push(key.clone());
             }
         }
+        let untold = if self.part { self.tell(suspects) } else { HashSet::new() };
         let waiting = Waiting { shared: &self.shared, sink: self.port.index, table: &self.schema.name };
         let position = waiting.settled().await?;
         let mut look = self.read(suspects, position).await?;
         self.whose.extend(std::mem::take(&mut look.whose));
         look.position = waiting.overtaken().await?;
+        look.untold = untold;
         Ok((look, journal.take().iter().map(|note| note.address).collect()))
+    }
+
+    /// Which rows may stand behind what a part has too much of; answers the addresses that do not tell.
+    fn tell(&self, suspects: &mut [Suspect]) -> HashSet<u128> {
+        let mut untold = HashSet::new();
+        for suspect in suspects {
+            let Some(address) = &suspect.address else { continue };
+            match key_told(&self.plan, &self.schema, &self.key, address).map(|key| packed_values(&key)) {
+                Some(key) if !suspect.keys.contains(&key) => suspect.keys.push(key),
+                None if suspect.keys.is_empty() => _ = untold.insert(suspect.hash),
+                Some(_) | None => {}
+            }
+        }
+        untold
     }
 
     fn learn(&mut self) {
@@ -163,15 +184,14 @@ impl Judge {
     }
 
     async fn read(&self, suspects: &[Suspect], position: Position) -> Result<Look> {
-        let known = suspects.iter().flat_map(|suspect| &suspect.keys);
-        let known = known.cloned().chain(suspects.iter().filter_map(|suspect| self.told(suspect)));
-        let keys: BTreeSet<Bytes> = known.collect();
-        let values: Vec<Vec<OwnedValue>> = keys.iter().filter_map(|key| self.unpacked(key)).collect();
+        let keys: BTreeSet<&Bytes> = suspects.iter().flat_map(|suspect| &suspect.keys).collect();
+        let values: Vec<Vec<OwnedValue>> = keys.into_iter().filter_map(|key| self.unpacked(key)).collect();
         let mut look = Look {
             expected: HashMap::new(),
             of_key: HashMap::new(),
             held: HashMap::new(),
             addresses: HashMap::new(),
+            untold: HashSet::new(),
             position,
             whose: HashMap::new(),
         };
@@ -194,13 +214,6 @@ impl Judge {
         Ok(look)
     }
 
-    /// The key that an address tells, where no row is known to stand behind it: it may be one that was not looked for, such as
-    /// another tenant's.
-    fn told(&self, suspect: &Suspect) -> Option<Bytes> {
-        let address = suspect.address.as_ref().filter(|_| suspect.keys.is_empty())?;
-        Some(packed(&key_values_in_address(&self.plan, &self.schema, &self.key, address)?))
-    }
-
     /// The values of a packed key.
     pub fn unpacked(&self, key: &Bytes) -> Option<Vec<OwnedValue>> {
         let columns: Vec<usize> = (0..self.key.len()).collect();
@@ -213,6 +226,7 @@ impl Judge {
         let version = held.map_or(Version::ZERO, |held| held.version);
         let (kind, fields) = match (expected, held) {
             (Some(Expected { document: None, .. }), _) | (None, None) => return None,
+            (None, Some(_)) if look.untold.contains(&at) => return None,
             // What has a lifetime may be over.
             (Some(_), None) if self.plan.spec.ttl.is_some() => return None,
             (Some(_), None) => (DriftKind::Missing, Vec::new()),

@@ -8,6 +8,7 @@ mod document;
 mod documents;
 mod expected;
 mod gather;
+mod imagined;
 mod interrupted;
 mod join;
 mod journal;
@@ -24,6 +25,7 @@ mod run;
 mod settled;
 mod some;
 mod span;
+mod strays;
 mod tally;
 mod tenants;
 

@@ -83,10 +83,7 @@ impl Key {
             (ColumnType::Integer { .. } | ColumnType::Year | ColumnType::Bit { .. }, Value::UInt(number)) => {
                 Some(number.to_string())
             }
-            (ColumnType::Decimal { .. }, Value::Decimal(text)) => {
-                let digits = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || "-.".contains(c));
-                digits.then(|| text.to_owned())
-            }
+            (ColumnType::Decimal { .. }, Value::Decimal(text)) => is_decimal(text).then(|| text.to_owned()),
             (ColumnType::Text { charset, .. }, Value::Text(text)) => {
                 let text = hex(text.as_bytes());
                 Some(format!("HEX(CONVERT(_utf8mb4 {text} USING {}))", introducer(charset.name)))
@@ -212,6 +209,14 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     rest.is_empty().then(|| pairs.iter().map(|[a, b]| Some(digit(*a)? << 4 | digit(*b)?)).collect())?
 }
 
+/// Whether a text that somebody names, or that stands in a target, may become a part of a statement.
+fn is_decimal(text: &str) -> bool {
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    digits(whole) && digits(fraction)
+}
+
 /// A captured value as a literal; `None` for what no key holds.
 fn value_literal(value: Value<'_>) -> Option<String> {
     let utf8 = |text: &str| format!("_utf8mb4 {}", hex(text.as_bytes()));
@@ -220,7 +225,7 @@ fn value_literal(value: Value<'_>) -> Option<String> {
         Value::UInt(n) => n.to_string(),
         Value::Float(f) => format!("({:e} + 0e0)", f64::from(f)),
         Value::Double(d) => format!("({d:e} + 0e0)"),
-        Value::Decimal(text) => text.to_owned(),
+        Value::Decimal(text) => is_decimal(text).then(|| text.to_owned())?,
         Value::Text(text) => utf8(text),
         Value::ZeroDate(text) => text_literal(text),
         Value::Bytes(bytes) => hex(bytes),

@@ -76,3 +76,14 @@ fn keys_become_conditions_and_null_matches_nothing() {
     assert_eq!(key.any_of(&keys).unwrap(), "(`a` = 3 AND `b` = _utf8mb4 0x78)");
     assert_eq!(key.any_of(&keys[1..]), None);
 }
+
+#[test]
+fn a_decimal_that_somebody_names_is_a_number_or_matches_nothing() {
+    let key = key(&[("a", ColumnType::Decimal { precision: 9, scale: 2 }, false)]);
+    let any_of = |text: &str| key.any_of(&[vec![OwnedValue::Decimal(text.into())]]);
+    assert_eq!(any_of("-12.50").unwrap(), "(`a` = -12.50)");
+    for text in ["", "-", "1.", ".5", "1--2", "--1", "1e5", "1 OR 1", "1.5.2", "(SELECT 1)"] {
+        assert_eq!(any_of(text), None, "{text}");
+        assert_eq!(key.shown(&[OwnedValue::Decimal(text.into())]), None, "{text}");
+    }
+}
