@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use syncline_engine::error::{Code, Error, Result};
 
 use super::manifest::{File, Manifest};
@@ -123,11 +123,14 @@ impl Writer {
         format!("{path}/{number:010}-{}{SUFFIX}", &next.writer[..8.min(next.writer.len())])
     }
 
+    /// Ends when every one has ended, also if some fail: a write whose answer nobody waits for goes on, and would leave
+    /// its file behind whoever takes it back.
     async fn put_all(&self, segments: Vec<Segment>) -> Result<()> {
         let puts = segments
             .into_iter()
             .map(|segment| async move { self.store.put(&segment.file.path, segment.bytes).await });
-        stream::iter(puts).buffer_unordered(AT_ONCE).try_collect().await
+        let ended: Vec<Result<()>> = stream::iter(puts).buffer_unordered(AT_ONCE).collect().await;
+        ended.into_iter().collect()
     }
 
     /// Joins small files of the paths that grew; answers the files that are no longer needed.

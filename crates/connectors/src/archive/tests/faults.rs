@@ -28,12 +28,18 @@ struct Flaky {
     /// One for each step that writes; then none fails.
     faults: Mutex<std::vec::IntoIter<Fault>>,
     steps: AtomicUsize,
+    /// How long a file takes.
+    slow: Duration,
 }
 
 impl Flaky {
     fn new(folder: &Path, faults: Vec<Fault>) -> Arc<Flaky> {
+        Flaky::slow(folder, faults, Duration::ZERO)
+    }
+
+    fn slow(folder: &Path, faults: Vec<Fault>, slow: Duration) -> Arc<Flaky> {
         let faults = Mutex::new(faults.into_iter());
-        Arc::new(Flaky { inner: Folder::new(folder.into()), faults, steps: AtomicUsize::new(0) })
+        Arc::new(Flaky { inner: Folder::new(folder.into()), faults, steps: AtomicUsize::new(0), slow })
     }
 
     async fn step<T>(&self, step: impl Future<Output = Result<T>>) -> Result<T> {
@@ -63,7 +69,13 @@ impl Store for Flaky {
         self.step(self.inner.put_manifest(bytes, previous)).await
     }
     async fn put(&self, path: &str, bytes: Bytes) -> Result<()> {
-        self.step(self.inner.put(path, bytes)).await
+        // Like a thread that writes a file, it goes on when nobody waits for it.
+        let (inner, path, slow) = (self.inner.clone(), path.to_owned(), self.slow);
+        let put = async move {
+            tokio::time::sleep(slow).await;
+            inner.put(&path, bytes).await
+        };
+        self.step(async { tokio::spawn(put).await.unwrap() }).await
     }
     async fn get(&self, path: &str) -> Result<Option<Bytes>> {
         self.inner.get(path).await
@@ -177,9 +189,13 @@ proptest! {
 async fn what_was_written_in_vain_gives_its_room_back() {
     let folder = tempfile::tempdir().unwrap();
     // Take-over: manifest, clean. Then the first file of two is written, the second fails.
-    let store = Flaky::new(folder.path(), vec![Fault::None, Fault::None, Fault::None, Fault::Before]);
+    let slow = Duration::from_millis(50);
+    let faults = vec![Fault::None, Fault::None, Fault::None, Fault::Before];
+    let store = Flaky::slow(folder.path(), faults, slow);
     let sink = open(&store);
     assert_eq!(sink.apply(&[of(1), of(2)]).await.unwrap_err().code(), Code::ArchiveWrite);
+    // By now a first file that nobody waited for would be there.
+    tokio::time::sleep(4 * slow).await;
     assert!(files(folder.path()).iter().all(|file| !file.ends_with(".zst")), "{:?}", files(folder.path()));
     apply(&sink, &[of(1), of(2)]).await;
 }
