@@ -233,7 +233,7 @@ mod tests {
             bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             let _ = ResultColumn::parse(&bytes);
             let columns: Vec<_> = kinds.into_iter().map(|(kind, unsigned)| column(kind, unsigned)).collect();
-                        if let Ok(mut row) = BinaryRow::new(&columns, &bytes) {
+            if let Ok(mut row) = BinaryRow::new(&columns, &bytes) {
                 for _ in &columns {
                     let _ = row.next();
                 }

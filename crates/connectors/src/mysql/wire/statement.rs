@@ -55,9 +55,8 @@ impl Wire {
         }
     }
 
-    /// Runs a statement over the binary protocol (that of texts rounds FLOAT) and hands each row on, with the
-    /// columns of the result. An error of `each` leaves
-    /// the rest of the result behind: then the connection is not usable any more.
+    /// Runs a statement over the binary protocol (that of texts rounds FLOAT) and hands each row on, with the columns of the
+    /// result. An error of `each` leaves the rest of the result behind: then the connection is not usable any more.
     pub async fn stream(
         &mut self,
         sql: &str,
