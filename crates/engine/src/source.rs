@@ -148,6 +148,20 @@ pub trait TableReader: Send + Sync {
         rows: usize,
     ) -> Result<Option<Bound>>;
 
+    /// The upper bound (inclusive) of the next `keys` keys above `after`, at most `last`, without asking the source; between them
+    /// are at most so many rows, and perhaps none. `None` where keys cannot be counted: only those of one whole number
+    /// can that no two rows share.
+    fn bound_above(
+        &self,
+        _schema: &TableSchema,
+        _key: &[usize],
+        _after: &Bound,
+        _last: &Bound,
+        _keys: usize,
+    ) -> Option<Bound> {
+        None
+    }
+
     /// Rows with `after` < key <= `upto`. `key` are column indices of the route's key or the primary key.
     async fn read_range(
         &self,

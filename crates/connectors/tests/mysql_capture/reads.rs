@@ -268,6 +268,49 @@ async fn chunks_of_odd_keys_cover_the_table_once() {
     }
 }
 
+/// Without asking the server, and only where no more rows than keys can lie between.
+#[tokio::test]
+async fn keys_of_whole_numbers_are_counted() {
+    for flavour in ALL {
+        let mut shop = Shop::open(flavour).await;
+        shop.run(&[
+            "CREATE TABLE k (id BIGINT UNSIGNED ZEROFILL PRIMARY KEY, n INT)",
+            "INSERT INTO k VALUES (1, 0), (2, 1), (3, 2), (10, 3), (1000, 4), (18446744073709551614, 5), (18446744073709551615, 6)",
+            "CREATE TABLE pair (a INT, b INT, PRIMARY KEY (a, b))",
+            "CREATE TABLE word (id VARCHAR(9) PRIMARY KEY)",
+        ])
+        .await;
+        let tape = shop.stream(None).await;
+        let reader = tape.source.reader();
+        let tables = tape.source.tables().await.unwrap();
+        let schema = tables.iter().find(|schema| &*schema.table == "k").unwrap();
+        let last = reader.extent(schema, &[0]).await.unwrap().unwrap().last;
+        let mut after = reader.bound(schema, &[0], &[OwnedValue::UInt(1)]).await.unwrap();
+        for (counted, expected) in
+            [(true, "1 2"), (true, "3"), (true, ""), (false, "4"), (false, "5"), (true, "6")]
+        {
+            let upto = match counted {
+                true => reader.bound_above(schema, &[0], &after, &last, 5),
+                false => reader.next_bound(schema, &[0], Some(&after), &last, 1).await.unwrap(),
+            };
+            let upto = upto.unwrap();
+            let read = reader.read_range(schema, &[0], Some(&after), &upto, &tape.resume).await.unwrap();
+            let found: Vec<String> =
+                read.rows.iter().map(|row| show(row.columns(&[1]).unwrap().remove(0).unwrap())).collect();
+            assert_eq!(found.join(" "), expected, "{flavour}: {after:?} to {upto:?}");
+            after = upto;
+        }
+        assert_eq!(after, last, "{flavour}");
+        assert_eq!(reader.bound_above(schema, &[0], &after, &last, 5), None);
+        let (one, nine) = (Bound("[\"1\"]".into()), Bound("[\"9\"]".into()));
+        for (table, key) in [("pair", &[0, 1][..]), ("pair", &[0]), ("word", &[0]), ("k", &[1])] {
+            let schema = tables.iter().find(|schema| &*schema.table == table).unwrap();
+            assert_eq!(reader.bound_above(schema, key, &one, &nine, 5), None, "{flavour}: {table} {key:?}");
+        }
+        shop.close().await;
+    }
+}
+
 #[tokio::test]
 async fn a_range_that_a_person_names_has_both_ends_where_they_say() {
     for flavour in ALL {

@@ -15,6 +15,7 @@ use super::expected::Rows;
 use super::join::REFUSED;
 use super::journal::{Journal, Note};
 use super::portion::{Owned, Portion};
+use super::ranges::Ranges;
 use super::run::broken;
 use super::span::Span;
 use super::tenants::{Owners, Whose};
@@ -26,10 +27,6 @@ use crate::route::{Deliveries, Scope, TargetPlan};
 use crate::schema::TableSchema;
 use crate::sink::{self, Held};
 
-/// Bytes of rows that a range holds, about.
-const RANGE: usize = 4 << 20;
-/// And rows: more than a backfill reads at once, since nothing waits for them.
-const MOST: usize = 40_000;
 /// How often notes are taken from a journal.
 const LISTEN: Duration = Duration::from_millis(20);
 /// Pages that a target may be ahead.
@@ -113,10 +110,7 @@ impl Walk {
         };
         self.count.estimate.store(span.rows, Ordering::Relaxed);
         let (schema, key, opened) = (Arc::clone(&self.schema), self.key.clone(), self.opened.clone());
-        // Few at first: nobody knows yet how large they are.
-        let mut rows = 100;
-        let mut after = span.after.clone();
-        let mut ended = false;
+        let mut ranges = Ranges::of(&span);
         // Tasks of their own: rows are made of what a server sends while others are compared.
         let mut reads = JoinSet::new();
         let mut out = Deliveries::default();
@@ -124,25 +118,19 @@ impl Walk {
             self.keep(&Rows::new(first, &key).of(portion), &mut out, &mut sides)?;
         }
         loop {
-            while !ended && reads.len() < self.readers {
-                let from: Option<crate::source::Bound> = after.clone();
-                match reader.next_bound(&schema, &key, from.as_ref(), &span.last, rows).await? {
-                    Some(upto) => {
-                        ended = upto == span.last;
-                        after = Some(upto.clone());
-                        let (reader, schema) = (Arc::clone(&reader), Arc::clone(&schema));
-                        let (key, opened) = (key.clone(), opened.clone());
-                        reads.spawn(async move {
-                            reader.read_range(&schema, &key, from.as_ref(), &upto, &opened).await
-                        });
-                    }
-                    None => ended = true,
-                }
+            while reads.len() < self.readers
+                && let Some(range) = ranges.next(&*reader, &schema, &key).await?
+            {
+                let (reader, schema) = (Arc::clone(&reader), Arc::clone(&schema));
+                let (key, opened) = (key.clone(), opened.clone());
+                reads.spawn(async move {
+                    let read = reader.read_range(&schema, &key, range.after.as_ref(), &range.upto, &opened);
+                    read.await.map(|rows| (range, rows))
+                });
             }
             let Some(read) = reads.join_next().await else { return Ok(sides) };
-            let read = read.map_err(broken)??;
-            let bytes: usize = read.rows.iter().map(|row| row.bytes.len()).sum();
-            rows = (RANGE * read.rows.len() / bytes.max(1)).clamp(1, MOST);
+            let (range, read) = read.map_err(broken)??;
+            ranges.read(&range, read.rows.len(), read.rows.iter().map(|row| row.bytes.len()).sum());
             let many = read.rows.len() as u64;
             let read = Rows::new(read, &key).of(self.portion.as_deref());
             self.keep(&read, &mut out, &mut sides)?;

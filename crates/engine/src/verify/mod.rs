@@ -17,6 +17,7 @@ mod judged;
 mod keep;
 mod keys;
 mod portion;
+mod ranges;
 mod read_again;
 mod repair;
 mod report;

@@ -19,6 +19,20 @@ pub fn identity(values: &[OwnedValue]) -> Bytes {
     writer.finish()
 }
 
+/// The bound so many whole numbers above another one, at most `last`; `None` if none is left, or these are no such bounds.
+pub fn above(after: &Bound, last: &Bound, numbers: usize) -> Option<Bound> {
+    let number = |bound: &Bound| match &serde_json::from_str::<Values>(&bound.0).ok()?[..] {
+        [Some(number)] => number.parse::<i128>().ok(),
+        _ => None,
+    };
+    let (from, most) = (number(after)?, number(last)?);
+    let upto = from.checked_add(i128::try_from(numbers).ok()?)?;
+    if upto < most {
+        return Some(Bound(serde_json::to_string(&[upto.to_string()]).ok()?));
+    }
+    (from < most).then(|| last.clone())
+}
+
 /// A key's columns, in the key's order.
 pub struct Key {
     columns: Vec<KeyColumn>,

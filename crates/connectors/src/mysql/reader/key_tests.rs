@@ -87,3 +87,18 @@ fn a_decimal_that_somebody_names_is_a_number_or_matches_nothing() {
         assert_eq!(key.shown(&[OwnedValue::Decimal(text.into())]), None, "{text}");
     }
 }
+
+#[test]
+fn keys_are_counted_up_to_the_last() {
+    let above = |after: &str, last: &str, keys| above(&bound(&[Some(after)]), &bound(&[Some(last)]), keys);
+    assert_eq!(above("-5", "100", 10), Some(bound(&[Some("5")])));
+    assert_eq!(above("0090", "0100", 10), Some(bound(&[Some("0100")])), "as the server writes it");
+    assert_eq!(above("99", "100", usize::MAX), Some(bound(&[Some("100")])));
+    let (near, most) = ((u64::MAX - 1).to_string(), u64::MAX.to_string());
+    assert_eq!(above(&near, &most, 40_000), Some(bound(&[Some(&most)])));
+    assert_eq!(above("100", "100", 10), None);
+    assert_eq!(above("101", "100", 10), None);
+    assert_eq!(above("1.5", "100", 10), None);
+    assert_eq!(super::above(&bound(&[None]), &bound(&[Some("1")]), 10), None);
+    assert_eq!(super::above(&bound(&[Some("1"), Some("2")]), &bound(&[Some("1")]), 10), None);
+}

@@ -16,7 +16,7 @@ use bytes::Bytes;
 pub use mark::{Reached, snapshot_coordinate};
 use syncline_engine::error::{Code, Error, Result};
 use syncline_engine::position::Position;
-use syncline_engine::schema::TableSchema;
+use syncline_engine::schema::{ColumnKind, TableSchema};
 use syncline_engine::source::{Bound, Extent, ReadRows, TableReader};
 use syncline_engine::value::OwnedValue;
 
@@ -184,6 +184,19 @@ impl TableReader for MysqlReader {
         }
         self.pool.give(session);
         Ok(found)
+    }
+
+    fn bound_above(
+        &self,
+        schema: &TableSchema,
+        key: &[usize],
+        after: &Bound,
+        last: &Bound,
+        keys: usize,
+    ) -> Option<Bound> {
+        let [column] = key else { return None };
+        let whole = matches!(schema.columns.get(*column)?.kind, ColumnKind::Integer { .. });
+        (whole && key == schema.primary_key).then(|| key::above(after, last, keys))?
     }
 
     async fn read_range(

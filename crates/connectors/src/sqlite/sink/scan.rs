@@ -36,16 +36,17 @@ pub struct Step {
 }
 
 // Without the `+ 0` SQLite plans a statement anew for every page: it looks at bare parameters, to guess how many rows there are.
-const DOCUMENTS: &str = "SELECT number, index_name, id, version,
-        document IS NOT NULL AND index_name GLOB ?3, CASE WHEN ?6 THEN document END
+const DOCUMENTS: &str = "SELECT number, index_name, id,
+        CASE WHEN document IS NOT NULL AND index_name GLOB ?3 THEN ifnull(version, 0) END, CASE WHEN ?6 THEN document END
     FROM documents WHERE number > ?1 + 0 AND number <= ?2 + 0 ORDER BY number LIMIT ?5 + 0";
 
-const CACHE: &str = "SELECT rowid, '', key, version,
-        value IS NOT NULL AND key GLOB ?3 AND (expires_at IS NULL OR expires_at > ?4), CASE WHEN ?6 THEN value END
+const CACHE: &str = "SELECT rowid, '', key,
+        CASE WHEN value IS NOT NULL AND key GLOB ?3 AND (expires_at IS NULL OR expires_at > ?4) THEN ifnull(version, 0) END,
+        CASE WHEN ?6 THEN value END
     FROM cache WHERE rowid > ?1 + 0 AND rowid <= ?2 + 0 ORDER BY rowid LIMIT ?5 + 0";
 
-const COLLECTIONS: &str = "SELECT rowid, collection, id, version,
-        document IS NOT NULL AND collection GLOB ?3, CASE WHEN ?6 THEN document END
+const COLLECTIONS: &str = "SELECT rowid, collection, id,
+        CASE WHEN document IS NOT NULL AND collection GLOB ?3 THEN ifnull(version, 0) END, CASE WHEN ?6 THEN document END
     FROM collections WHERE rowid > ?1 + 0 AND rowid <= ?2 + 0 ORDER BY rowid LIMIT ?5 + 0";
 
 impl Walk {
@@ -81,13 +82,14 @@ impl Walk {
         let mut name: Arc<str> = Arc::default();
         while let Some(row) = rows.next()? {
             (count, last) = (count + 1, row.get(0)?);
-            if row.get::<_, Option<bool>>(4)? != Some(true) {
-                continue;
-            }
+            let version = match row.get_ref(3)? {
+                // Not of the target, or a tombstone.
+                ValueRef::Null => continue,
+                value => version(value),
+            };
             // Text of somebody else's making may be anything.
             let text = |column| row.get_ref(column).ok().and_then(|value| value.as_str().ok());
             let (Some(target), Some(id)) = (text(1), text(2)) else { continue };
-            let version = version(row, 3)?;
             if self.look.tells(version) {
                 // Neighbours usually share it.
                 if *name != *target {
@@ -96,7 +98,7 @@ impl Walk {
                 let address = Address { target: Arc::clone(&name), id: id.into() };
                 held.push(Held { address, version, document: None });
                 let start = texts.len();
-                let document = raw(row, 5)?.map(|document| texts.extend_from_slice(document));
+                let document = raw(row, 4)?.map(|document| texts.extend_from_slice(document));
                 places.push(document.map(|()| start..texts.len()));
             }
         }
@@ -109,12 +111,13 @@ impl Walk {
 }
 
 /// Zero where somebody else wrote anything but a version.
-fn version(row: &Row<'_>, column: usize) -> Result<Version> {
-    let version = match row.get_ref(column)? {
-        ValueRef::Integer(number) => u64::try_from(number).ok().and_then(Version::from_raw),
-        _ => None,
-    };
-    Ok(version.unwrap_or(Version::ZERO))
+fn version(value: ValueRef<'_>) -> Version {
+    match value {
+        ValueRef::Integer(number) => {
+            u64::try_from(number).ok().and_then(Version::from_raw).unwrap_or(Version::ZERO)
+        }
+        _ => Version::ZERO,
+    }
 }
 
 fn raw<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r [u8]>> {
@@ -151,7 +154,7 @@ pub fn read(c: &Connection, kind: TargetKind, addresses: &[Address], now: i64) -
         let held = |row: &Row<'_>| {
             Ok(Held {
                 address: address.clone(),
-                version: version(row, 0)?,
+                version: version(row.get_ref(0)?),
                 document: raw(row, 1)?.map(Bytes::copy_from_slice),
             })
         };
@@ -180,7 +183,9 @@ pub fn tombstones(c: &Connection, kind: TargetKind, addresses: &[Address]) -> Re
     }
     let mut statement = c.prepare_cached(sql)?;
     let mut one = |address: &Address| {
-        statement.query_row(params![&*address.target, &*address.id], |row| version(row, 0)).optional()
+        statement
+            .query_row(params![&*address.target, &*address.id], |row| Ok(version(row.get_ref(0)?)))
+            .optional()
     };
     addresses.iter().map(&mut one).collect()
 }
