@@ -121,6 +121,12 @@ pub(super) fn packed(values: &[OwnedValue]) -> Bytes {
     writer.finish()
 }
 
+/// Back again; `columns`: how many they are.
+pub(super) fn unpacked(key: &Bytes, columns: usize) -> Option<Vec<OwnedValue>> {
+    let columns: Vec<usize> = (0..columns).collect();
+    packed::image(key.clone()).columns(&columns).ok()?.into_iter().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::buckets::{hash, hash_of};
 use super::document::differing;
-use super::expected::{Rows, packed as packed_values};
+use super::expected::{Rows, packed as packed_values, unpacked};
 use super::gather::Count;
 use super::join::Suspect;
 use super::journal::Journal;
@@ -20,7 +20,6 @@ use super::strays::key_told;
 use super::tenants::{Holders, Whose};
 use crate::error::Result;
 use crate::json;
-use crate::packed;
 use crate::pipeline::{Port, Shared};
 use crate::position::Position;
 use crate::route::{Deliveries, Scope, TargetPlan, key_in_address};
@@ -216,8 +215,7 @@ impl Judge {
 
     /// The values of a packed key.
     pub fn unpacked(&self, key: &Bytes) -> Option<Vec<OwnedValue>> {
-        let columns: Vec<usize> = (0..self.key.len()).collect();
-        packed::image(key.clone()).columns(&columns).ok()?.into_iter().collect()
+        unpacked(key, self.key.len())
     }
 
     /// What stood still at an address: drift, or none.

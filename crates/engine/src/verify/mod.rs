@@ -16,6 +16,7 @@ mod judge;
 mod judged;
 mod keep;
 mod keys;
+mod lines;
 mod portion;
 mod ranges;
 mod read_again;

@@ -38,11 +38,15 @@ const AT_A_PLACE: u64 = 10;
 const ADDRESSED: u64 = 1;
 
 /// What is to be looked at in one target, sorted by address.
-pub(super) struct Suspects(Buckets);
+pub(super) struct Suspects {
+    buckets: Buckets,
+    /// How many were added.
+    pub many: usize,
+}
 
 impl Suspects {
     pub fn new(folder: &Path, plan: u32) -> Suspects {
-        Suspects(Buckets::new(folder, &format!("suspects-{plan}")))
+        Suspects { buckets: Buckets::new(folder, &format!("suspects-{plan}")), many: 0 }
     }
 
     /// Adds one. `address`: with its [`hash`].
@@ -56,12 +60,13 @@ impl Suspects {
         // Where a row lies that nobody can tell yet, its key stands for.
         let at = address.map_or_else(|| xxh3_128(key), |(hash, _)| hash);
         let number = if address.is_some() { ADDRESSED } else { 0 };
-        self.0.push(&Record { address: at, digest: length, number, bytes: &bytes })
+        self.many += 1;
+        self.buckets.push(&Record { address: at, digest: length, number, bytes: &bytes })
     }
 
     /// Each address of a bucket once, with all keys that have to do with it.
     pub fn take(&mut self, bucket: usize) -> Result<Vec<Suspect>> {
-        let bytes = self.0.take(bucket)?;
+        let bytes = self.buckets.take(bucket)?;
         let mut suspects = BTreeMap::<u128, Suspect>::new();
         for Record { address: hash, digest: length, number, bytes } in records(&bytes) {
             let (address, key) = bytes.split_at(usize::try_from(length).unwrap_or(0).min(bytes.len()));
