@@ -134,6 +134,37 @@ fn what_changed_of_late() {
     stage.run(&["verify", "shop.yaml", "--since", "soon"]).ends(2);
 }
 
+/// More than are judged together: most are done with at the first look.
+#[test]
+fn many_rows_that_changed_of_late() {
+    let stage = stage();
+    let running = stage.streaming();
+    stage.sql(
+        "UPDATE _syncline_changes SET at = at - 300000;
+         UPDATE orders SET n = n + 1 WHERE id > 100; DELETE FROM orders WHERE id IN (200, 201); UPDATE orders SET id = 2000 WHERE id = 202;",
+    );
+    stage.run(&["verify", "shop.yaml"]).ends(0);
+    change(
+        &stage,
+        "cache.db",
+        "DELETE FROM cache WHERE key IN ('orders:3', 'orders:300');
+         UPDATE cache SET value = json_set(value, '$.n', -1) WHERE key IN ('orders:4', 'orders:400');
+         INSERT OR REPLACE INTO cache (key, version, value) VALUES ('orders:200', 1, '{}'), ('orders:202', 1, '{}'), ('orders:9000', 1, '{}');",
+    );
+    let expected = [
+        json!(["different", "orders:400"]),
+        json!(["extra", "orders:200"]),
+        json!(["extra", "orders:202"]),
+        json!(["missing", "orders:300"]),
+    ];
+    let report = stage.run(&["verify", "shop.yaml", "--since", "1m", "--json"]).ends(4).json();
+    assert_eq!(found(&report), (expected.to_vec(), 901));
+    stage.run(&["repair", "shop.yaml", "--since", "1m", "--yes"]).ends(0);
+    let left = stage.run(&["verify", "shop.yaml", "--json"]).ends(4).json();
+    assert_eq!(left["drift"], json!(3), "3, 4 and 9000");
+    running.signal("TERM").ends(0);
+}
+
 #[test]
 fn a_table_that_was_made_anew_is_compared_as_a_whole() {
     let stage = stage();

@@ -13,12 +13,12 @@ use tokio::task::JoinSet;
 use super::buckets::{BUCKETS, Buckets};
 use super::documents::Documents;
 use super::gather::{Count, Pace, Walk, listen, scan};
+use super::glance::Glance;
 use super::journal::Journal;
 use super::judge::Judge;
 use super::judged::Judged;
 use super::keep;
 use super::keys::Named;
-use super::lines::Lines;
 use super::portion::Portion;
 use super::report::{MOST_READERS, READERS, TargetReport, VerifyProgress, VerifyRequest};
 use super::run::broken;
@@ -154,18 +154,23 @@ impl Comparison<'_> {
         self.waiting(port).filled().await?;
         let journal = self.shared.journals.begin(plan.id, &self.schema.name);
         let mut judged = self.judged(port, plan, journal)?;
-        // Who counts by tenant looks at each.
-        let many = plan.spec.kind.keeps_lines() && suspects.many > judged.judge.at_once();
-        let mut lines = match many && judged.tally.is_none() {
-            true => Some(Lines::read(self, port, plan).await?),
-            false => None,
+        let mut control = Control::new(&self.shared.wish);
+        // Who counts by tenant has the judge look at each.
+        let many = suspects.many > judged.judge.at_once() && judged.tally.is_none();
+        let glance = async { if many { Glance::begin(self, port, plan).await.map(Some) } else { Ok(None) } };
+        let mut glance = tokio::select! {
+            glance = glance => glance?,
+            () = control.stopping() => return Err(keep::stopping(self.shared)),
         };
         for bucket in 0..Suspects::BUCKETS {
             let mut suspects = suspects.take(bucket)?;
             let addressed = suspects.iter().filter(|suspect| suspect.address.is_some());
             judged.report.compared += addressed.count() as u64;
-            if let Some(lines) = &mut lines {
-                suspects = lines.doubtful(bucket, suspects).await?;
+            if let Some(glance) = &mut glance {
+                suspects = tokio::select! {
+                    doubtful = glance.doubtful(bucket, suspects) => doubtful?,
+                    () = control.stopping() => return Err(keep::stopping(self.shared)),
+                };
             }
             judged.look(suspects).await?;
         }
